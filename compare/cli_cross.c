@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * glassbox cross: every formulation and route of the gate gradient against the certified truth, on one generated
+ * problem. An entry is
+ *     max |x - truth| / rms(truth)      over the elements of one output
+ * formed in MPFR, truth in binary64 plus its second word, so that errors down to 1e-30 show. A non-finite element
+ * makes the entry say so.
+ */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cases.h"
+#include "truth.h"
+
+static const char name[] = "cross";
+
+typedef struct settings {
+    const gla_mechanism *mechanism;
+    gla_case_spec spec;
+    const char *forms, *numbers; /* comma separated; forms NULL: all */
+} settings;
+
+enum { KEY_T = 256, KEY_H, KEY_DK, KEY_DV, KEY_GV };
+static const struct argp_option table[] = {
+    {"mechanism", 'm', "NAME", 0, "Default gla", 0},
+    {"form", 'f', "FORM,...", 0, "Only these (default: every formulation with every route it has)", 0},
+    {"numbers", 'n', "SYSTEM,...", 0, "Number systems (default binary32)", 0},
+    {"family", 'F', "NAME", 0, "Family of the problem (default mild)", 0},
+    {"seed", 's', "S", 0, "Default 1", 0},
+    {"T", KEY_T, "N", 0, "Tokens (default: the family's)", 0},
+    {"H", KEY_H, "N", 0, "Heads (default 1)", 0},
+    {"dk", KEY_DK, "N", 0, "Key channels (default 20)", 0},
+    {"dv", KEY_DV, "N", 0, "Value channels (default 24)", 0},
+    {"value-gate", KEY_GV, NULL, 0, "gv too", 0},
+    {0}};
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    settings *s = state->input;
+    switch (key) {
+    case 'm':
+        s->mechanism = gla_mechanism_named(argument);
+        return s->mechanism ? 0 : cli_bad(state, "no mechanism '%.40s' (glassbox list shows them)", argument);
+    case 'f':
+        s->forms = argument;
+        return 0;
+    case 'n':
+        s->numbers = argument;
+        return 0;
+    case 'F':
+        s->spec.family = argument;
+        return 0;
+    case 's':
+        return cli_seed(state, argument, &s->spec.seed);
+    case KEY_T:
+        return cli_integer(state, "--T", argument, 1, 1 << 24, &s->spec.T);
+    case KEY_H:
+        return cli_integer(state, "--H", argument, 1, 1 << 16, &s->spec.H);
+    case KEY_DK:
+        return cli_integer(state, "--dk", argument, 1, 1 << 16, &s->spec.dk);
+    case KEY_DV:
+        return cli_integer(state, "--dv", argument, 1, 1 << 16, &s->spec.dv);
+    case KEY_GV:
+        s->spec.gv = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp options = {
+    .options = table,
+    .parser = parse,
+    .doc = "Every formulation and every route of the gate gradient against certified truth: greatest error of each "
+           "output, "
+           "relative to the output's rms."
+           "\vExample: what do hard gates do to each formulation in binary32, and in bf16?\n"
+           "  glassbox cross --family spike --T 200 --numbers binary32,bf16"};
+
+/* ---- one entry ---- */
+
+typedef struct entry {
+    bool present;
+    double error; /* relative to rms(truth) */
+    int64_t nan, inf;
+} entry;
+
+static double truth_rms(const gla_truth *t, int output) {
+    double sum = 0;
+    for (int64_t i = 0; i < t->tensor[output].count; i++)
+        sum += t->tensor[output].value[i] * t->tensor[output].value[i];
+    return sqrt(sum / (double)t->tensor[output].count);
+}
+
+static entry compare(const gla_result *r, const gla_truth *t, int output) {
+    entry e = {.present = r->tensor[output].at != NULL};
+    double largest = 0, rms = truth_rms(t, output);
+    mpfr_t x;
+    mpfr_init2(x, 512);
+    for (int64_t i = 0; e.present && i < r->tensor[output].count; i++) {
+        r->numbers->ops->get_mpfr(r->numbers, x, gla_result_at(r, (gla_output)output, i));
+        e.nan += mpfr_nan_p(x) != 0;
+        e.inf += mpfr_inf_p(x) != 0;
+        mpfr_sub_d(x, x, t->tensor[output].value[i], MPFR_RNDN);
+        mpfr_sub_d(x, x, t->tensor[output].low[i], MPFR_RNDN);
+        double error = fabs(mpfr_get_d(x, MPFR_RNDA));
+        if (!(error <= largest)) largest = error;
+    }
+    mpfr_clear(x);
+    e.error = largest == 0 ? 0 : largest / rms; /* an error where all truth is 0 shows as inf */
+    return e;
+}
+
+static void print_entry(entry e) {
+    if (!e.present)
+        printf(" %9s", "-");
+    else if (e.nan + e.inf)
+        printf(" %s%9s%s", cli_on(CLI_RED), e.nan ? "NaN" : "Inf", cli_off());
+    else
+        printf(" %9.1e", e.error);
+}
+
+/* ---- rows ---- */
+
+static void print_header(const gla_truth *t, const char *numbers) {
+    printf("\n%s%-33s%s", cli_on(CLI_BOLD), numbers, cli_off());
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (t->tensor[i].present)
+            printf(" %9s", i == GLA_FINAL_STATE ? "state" : i == GLA_DINITIAL_STATE ? "dstate" : gla_output_names[i]);
+    putchar('\n');
+}
+
+/* A form that the mechanism does not have with this route has no row. */
+static gla_status print_row(const settings *s, const gla_problem *p, const gla_truth *t, const gla_form *form,
+                            const char *numbers, gla_error *err) {
+    gla_numbers *n;
+    gla_result r = {0};
+    gla_status status = gla_numbers_open(numbers, &n, err);
+    if (status) return status;
+    status = gla_run(s->mechanism, p, form, n, &r, err);
+    if (status == GLA_OK) {
+        char label[80];
+        gla_form_print(form, label, sizeof label);
+        printf("%-33s", label);
+        for (int i = 0; i < GLA_OUTPUTS; i++)
+            if (t->tensor[i].present) print_entry(compare(&r, t, i));
+        putchar('\n');
+        fflush(stdout);
+    }
+    gla_result_free(&r);
+    gla_numbers_close(n);
+    return status == GLA_UNSUPPORTED && !s->forms ? GLA_OK : status;
+}
+
+static gla_status print_every_form(const settings *s, const gla_problem *p, const gla_truth *t, const char *numbers,
+                                   gla_error *err) {
+    gla_status status = GLA_OK;
+    for (int kind = 0; kind < GLA_FORMULATIONS; kind++)
+        for (int route = GLA_ROUTE_DEFAULT + 1; route < GLA_ROUTES && status == GLA_OK; route++) {
+            gla_form form;
+            status = gla_form_parse(gla_formulation_names[kind], &form, err);
+            form.route = (gla_gate_route)route;
+            form.backward = true;
+            if (status == GLA_OK) status = print_row(s, p, t, &form, numbers, err);
+        }
+    return status;
+}
+
+static gla_status print_forms(const settings *s, const gla_problem *p, const gla_truth *t, const char *numbers,
+                              gla_error *err) {
+    char *list = strdup(s->forms), *rest = list;
+    if (!list) return gla_fail(err, GLA_NO_MEMORY, "no memory");
+    gla_status status = GLA_OK;
+    for (char *text; status == GLA_OK && (text = strsep(&rest, ","));) {
+        gla_form form;
+        status = gla_form_parse(text, &form, err);
+        form.backward = true;
+        if (status == GLA_OK) status = print_row(s, p, t, &form, numbers, err);
+    }
+    free(list);
+    return status;
+}
+
+static gla_status print_systems(const settings *s, const gla_problem *p, const gla_truth *t, gla_error *err) {
+    char *list = strdup(s->numbers), *rest = list;
+    if (!list) return gla_fail(err, GLA_NO_MEMORY, "no memory");
+    gla_status status = GLA_OK;
+    for (char *numbers; status == GLA_OK && (numbers = strsep(&rest, ","));) {
+        gla_numbers *probe; /* a bad name is an error before anything is printed */
+        status = gla_numbers_open(numbers, &probe, err);
+        if (status) break;
+        gla_numbers_close(probe);
+        print_header(t, numbers);
+        status = s->forms ? print_forms(s, p, t, numbers, err) : print_every_form(s, p, t, numbers, err);
+    }
+    free(list);
+    return status;
+}
+
+/* ---- the command ---- */
+
+static gla_status cross(const settings *s, const gla_problem *p, gla_truth *truth, gla_error *err) {
+    cli_progress bar = cli_progress_start("truth");
+    const gla_truth_options how = {
+        .backward = true, .rounding = GLA_RN, .progress = cli_progress_step, .progress_data = &bar};
+    gla_status status = gla_truth_compute(p, &how, truth, err);
+    cli_progress_end(&bar);
+    return status ? status : print_systems(s, p, truth, err);
+}
+
+static int run(int argc, char **argv) {
+    settings s = {.mechanism = gla_mechanism_named("gla"),
+                  .numbers = "binary32",
+                  .spec = {.family = "mild", .H = 1, .initial_state = true, .backward = true, .seed = 1}};
+    int ended = cli_parse(&options, argc, argv, &s);
+    if (ended != CLI_GO_ON) return ended;
+
+    gla_error err = {0};
+    gla_generated made;
+    gla_truth truth = {0};
+    gla_status status = gla_generate(&s.spec, &made, &err);
+    if (status == GLA_OK) printf("%s: max |error| / rms of the truth\n", made.name);
+    if (status == GLA_OK) status = cross(&s, &made.problem, &truth, &err);
+    int exit_status = status ? cli_fail(name, &err) : truth.uncertified ? CLI_UNCERTAIN : CLI_PASS;
+    if (status == GLA_OK && truth.uncertified)
+        cli_warn(name, "%" PRId64 " elements of the truth are uncertified", truth.uncertified);
+    gla_truth_free(&truth);
+    gla_generated_free(&made);
+    return exit_status;
+}
+
+const cli_command cli_cross = {name, "every formulation against certified truth, one table", run};

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * glassbox run: one formulation of a case's mechanism in one number system; its outputs to a file, or in a table.
+ */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char name[] = "run";
+
+typedef struct settings {
+    gla_case_options load;
+    const char *path, *form, *numbers, *route, *output;
+    bool backward;
+    gla_dtype dtype;
+} settings;
+
+enum { KEY_DTYPE = 256 };
+static const struct argp_option table[] = {
+    {"form", 'f', "FORM", 0,
+     "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-factored[:C], then +materialised, +ROUTE "
+     "(default recurrent)",
+     0},
+    {"numbers", 'n', "SYSTEM", 0,
+     "binary64, binary32, mpfr:P, interval:P, bf16, f16, tf32, e4m3, e5m2, format:p:emin:emax, with /rz ... /sr:SEED "
+     "(default binary64)",
+     0},
+    {"backward", 'b', NULL, 0, "Gradients too; do and dfinal_state that the file lacks are 0", 0},
+    {"gate-gradient", 'r', "ROUTE", 0, "How dg is formed: direct, suffix, prefix, anchor, straddle, strict", 0},
+    {"output", 'o', "FILE", 0, "Write the outputs to FILE.safetensors or FILE.npz instead of a table", 0},
+    {"dtype", KEY_DTYPE, "TYPE", 0, "Element type of the written outputs (default F64)", 0},
+    {0}};
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    settings *s = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &s->load;
+        return 0;
+    case 'f':
+        s->form = argument;
+        return 0;
+    case 'n':
+        s->numbers = argument;
+        return 0;
+    case 'b':
+        s->backward = true;
+        return 0;
+    case 'r':
+        s->route = argument;
+        return 0;
+    case 'o':
+        s->output = argument;
+        return 0;
+    case KEY_DTYPE:
+        return cli_dtype(state, argument, &s->dtype);
+    case ARGP_KEY_ARG:
+        if (s->path) return ARGP_ERR_UNKNOWN;
+        s->path = argument;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        return cli_bad(state, "no case file given");
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&cli_case_argp, 0, "", 0}, {0}};
+static const struct argp options = {
+    .options = table,
+    .parser = parse,
+    .args_doc = "CASE",
+    .doc = "Run one formulation in one number system."
+           "\vWithout -o, prints a line per output: shape, rms, least and greatest value, non-finite elements.\n\n"
+           "Example: chunks of 64 in bf16 arithmetic, to be judged as a candidate\n"
+           "  glassbox run case.safetensors --form chunkwise:64:16 --numbers bf16 -o bf16.safetensors\n"
+           "  glassbox check case.safetensors --candidate bf16.safetensors",
+    .children = children};
+
+/* ---- the table ---- */
+
+typedef struct summary {
+    double rms, least, greatest; /* over finite elements; NaN if there is none */
+    int64_t nan, inf;
+} summary;
+
+static summary summarise(const gla_result *r, gla_output output) {
+    summary s = {0, NAN, NAN, 0, 0};
+    int64_t finite = 0;
+    for (int64_t i = 0; i < r->tensor[output].count; i++) {
+        double x = gla_result_d(r, output, i);
+        s.nan += isnan(x) != 0;
+        s.inf += isinf(x) != 0;
+        if (!isfinite(x)) continue;
+        finite++;
+        s.rms += x * x;
+        s.least = fmin(s.least, x); /* fmin and fmax pass over a NaN */
+        s.greatest = fmax(s.greatest, x);
+    }
+    s.rms = sqrt(s.rms / (double)finite);
+    return s;
+}
+
+static void print_table(const gla_result *r) {
+    cli_index_text shape;
+    printf("%-15s %-22s %12s %13s %13s  %s\n", "output", "shape", "rms", "min", "max", "non-finite");
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        if (!r->tensor[i].at) continue;
+        summary s = summarise(r, (gla_output)i);
+        printf("%-15s %-22s %12.5g %13.5g %13.5g  ", gla_output_names[i], cli_shape(r->tensor[i].shape, shape), s.rms,
+               s.least, s.greatest);
+        if (s.nan + s.inf == 0)
+            puts("0");
+        else
+            printf("%s%" PRId64 " NaN, %" PRId64 " Inf%s\n", cli_on(CLI_RED), s.nan, s.inf, cli_off());
+    }
+}
+
+/* ---- the file ---- */
+
+static gla_status add_output(gla_tensor_file *file, const gla_problem *p, const gla_result *r, gla_output output,
+                             gla_dtype dtype, gla_error *err) {
+    int64_t count = r->tensor[output].count;
+    double *value = malloc((size_t)count * sizeof *value);
+    if (!value) return gla_fail(err, GLA_NO_MEMORY, "no memory for %s", gla_output_names[output]);
+    for (int64_t i = 0; i < count; i++) value[i] = gla_result_d(r, output, i);
+    gla_status status = gla_case_add_output(file, p, output, dtype, value, err);
+    free(value);
+    return status;
+}
+
+static gla_status save(const settings *s, const gla_case *c, const gla_form *form, const gla_result *r,
+                       gla_error *err) {
+    char form_text[80];
+    gla_form_print(form, form_text, sizeof form_text);
+    const char *const metadata[][2] = {{"mechanism", c->mechanism->name}, {"case", c->name},   {"layout", "BTHD"},
+                                       {"gate_domain", "natural log"},    {"form", form_text}, {"numbers", s->numbers}};
+    gla_tensor_file file = {0};
+    gla_status status = GLA_OK;
+    for (size_t i = 0; i < sizeof metadata / sizeof metadata[0] && status == GLA_OK; i++)
+        status = gla_tensors_set_meta(&file, metadata[i][0], metadata[i][1], err);
+    for (int i = 0; i < GLA_OUTPUTS && status == GLA_OK; i++)
+        if (r->tensor[i].at) status = add_output(&file, &c->problem, r, (gla_output)i, s->dtype, err);
+    if (status == GLA_OK) status = gla_tensors_write(s->output, &file, err);
+    gla_tensors_free(&file);
+    return status;
+}
+
+/* ---- the command ---- */
+
+static gla_status parse_form(const settings *s, gla_form *form, gla_error *err) {
+    char text[160];
+    int length = snprintf(text, sizeof text, "%s%s%s", s->form, s->route ? "+" : "", s->route ? s->route : "");
+    if (length >= (int)sizeof text) return gla_fail(err, GLA_UNKNOWN_NAME, "formulation '%.80s ...' is too long", text);
+    gla_status status = gla_form_parse(text, form, err);
+    form->backward = s->backward;
+    return status;
+}
+
+static gla_status run_case(const settings *s, const gla_form *form, gla_numbers *numbers, gla_error *err) {
+    gla_case c;
+    gla_result result = {0};
+    gla_status status = gla_case_load(s->path, &s->load, &c, err);
+    if (status == GLA_OK) status = gla_run(c.mechanism, &c.problem, form, numbers, &result, err);
+    if (status == GLA_OK && s->output) status = save(s, &c, form, &result, err);
+    if (status == GLA_OK && !s->output) print_table(&result);
+    gla_result_free(&result);
+    gla_case_free(&c);
+    return status;
+}
+
+static int run(int argc, char **argv) {
+    settings s = {.form = "recurrent", .numbers = "binary64", .dtype = GLA_F64};
+    int ended = cli_parse(&options, argc, argv, &s);
+    if (ended != CLI_GO_ON) return ended;
+
+    gla_error err = {0};
+    gla_form form;
+    gla_numbers *numbers = NULL;
+    gla_status status = parse_form(&s, &form, &err);
+    if (status == GLA_OK) status = gla_numbers_open(s.numbers, &numbers, &err);
+    if (status == GLA_OK) status = run_case(&s, &form, numbers, &err);
+    gla_numbers_close(numbers);
+    return status ? cli_fail(name, &err) : CLI_PASS;
+}
+
+const cli_command cli_run = {name, "run one formulation of a case in one number system", run};

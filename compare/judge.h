@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The verdict: outputs under test against certified truth, element by element.
+ *
+ * Each element has an allowed error, the bound that the declared profile earns it (bounds.h):
+ *     allowed = min(lambda sqrt(var), lin) + det        lambda = 3.5
+ * PASS      every |error| <= allowed, by !(error <= allowed), so NaN and infinity never pass
+ * MARGINAL  some error is over that but within the same bound at lambda = 7: possible for the declared arithmetic, so
+ *           improbable (about 16 standard deviations) that it deserves a look
+ * FAIL      some error is over that too, or a value is not finite
+ * BROKEN    the tensor has the wrong shape
+ * UNCERTIFIED  the truth of an element could not be proven, so it was not judged
+ * Where the bound is 0 (every intermediate exact for the declared formats) the tier is 0: only equality passes.
+ */
+#ifndef GLASSBOX_JUDGE_H
+#define GLASSBOX_JUDGE_H
+
+#include "../reference/glassbox.h"
+#include "../reference/number/format.h"
+#include "profiles.h"
+#include "truth.h"
+
+typedef enum gla_verdict {
+    GLA_PASS,
+    GLA_MARGINAL,
+    GLA_UNCERTIFIED,
+    GLA_FAIL,
+    GLA_BROKEN
+} gla_verdict; /* by severity */
+extern const char *const gla_verdict_names[];
+
+/* Outputs under test, dense in gla_output_shape; value NULL = not under test. */
+typedef struct gla_candidate {
+    struct {
+        const double *value;
+        const gla_format *format; /* the dtype it was stored in */
+        bool wrong_shape;
+        int64_t shape[4]; /* as found, when wrong */
+    } output[GLA_OUTPUTS];
+} gla_candidate;
+
+typedef struct gla_tensor_verdict {
+    bool judged;
+    gla_verdict verdict;
+    int64_t shape[4], count;
+    int64_t nan, inf;            /* non-finite candidate values */
+    int64_t over, marginal;      /* elements past the bound at lambda 7; between 3.5 and 7 */
+    int64_t uncertified;         /* elements without proven truth */
+    int64_t exact;               /* elements whose bound is 0: tier 0 */
+    double worst;                /* greatest |error| / allowed (inf for non-finite or an inexact tier 0 element) */
+    int64_t at[4];               /* where; for o and gradients [b,t,h,i], states [n,h,i,j] */
+    double got, want, allowed;   /* there */
+    int64_t first_bad[4];        /* first element over the bound, in storage order; [0] = -1 if none */
+    double rms_error, rms_truth; /* over finite elements: the field's whole-tensor ratio, for translation */
+    double loosest;              /* median of allowed / rms_truth: how much this bound can see */
+} gla_tensor_verdict;
+
+typedef struct gla_judgement {
+    gla_verdict verdict; /* the worst of the tensors */
+    int judged;          /* tensors judged; 0 is an error of the caller's, not a pass */
+    const gla_profile *profile;
+    gla_tensor_verdict tensor[GLA_OUTPUTS];
+} gla_judgement;
+
+/* Judge every output present in the candidate (and in `only`, a bit mask of 1u << gla_output; 0 = all). The truth must
+ * be that of the same problem with target binary64. Errors: GLA_NO_MEMORY, GLA_UNSUPPORTED. */
+gla_status gla_judge(const gla_problem *p, const gla_candidate *candidate, const gla_truth *truth,
+                     const gla_profile *profile, unsigned only, gla_judgement *out, gla_error *err);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Names of formulations and routes, and the text form "chunkwise:64:16+materialised+anchor".
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "glassbox.h"
+
+const char *const gla_formulation_names[GLA_FORMULATIONS] = {"recurrent", "parallel", "parallel-naive", "chunkwise",
+                                                             "chunkwise-factored"};
+const char *const gla_route_names[GLA_ROUTES] = {"default", "direct",   "suffix", "prefix",
+                                                 "anchor",  "straddle", "strict"};
+
+static bool has_chunks(gla_formulation kind) { return kind == GLA_CHUNKWISE || kind == GLA_CHUNKWISE_FACTORED; }
+
+static gla_status bad_form(gla_error *err, const char *text, const char *why) {
+    gla_fail(err, GLA_UNKNOWN_NAME, "formulation '%.80s': %s", text, why);
+    return gla_hint(err, GLA_UNKNOWN_NAME,
+                    "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-factored[:C], then "
+                    "+materialised or +direct +suffix +prefix +anchor +straddle +strict");
+}
+
+/* A positive size after ':'; advances *at. */
+static bool parse_size(const char **at, int64_t *size) {
+    char *end;
+    if (**at < '0' || **at > '9') return false;
+    long long value = strtoll(*at, &end, 10);
+    if (value < 1 || value > 1 << 30) return false;
+    *at = end;
+    *size = value;
+    return true;
+}
+
+/* The word at *at up to ':' or '+' or the end, looked up in names; advances *at. */
+static bool parse_word(const char **at, const char *const *names, int count, int *which) {
+    size_t length = strcspn(*at, ":+");
+    for (int i = 0; i < count; i++)
+        if (strlen(names[i]) == length && strncmp(names[i], *at, length) == 0) {
+            *which = i;
+            *at += length;
+            return true;
+        }
+    return false;
+}
+
+gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
+    const char *at = text;
+    int kind = 0, route = 0;
+    *form = (gla_form){.C = 64, .c = 16};
+    if (!parse_word(&at, gla_formulation_names, GLA_FORMULATIONS, &kind)) return bad_form(err, text, "no such one");
+    form->kind = (gla_formulation)kind;
+    if (*at == ':') {
+        if (!has_chunks(form->kind)) return bad_form(err, text, "only chunkwise forms take sizes");
+        at++;
+        if (!parse_size(&at, &form->C)) return bad_form(err, text, "chunk size C must be a whole number from 1");
+        if (form->c > form->C) form->c = form->C;
+    }
+    if (*at == ':') {
+        if (form->kind != GLA_CHUNKWISE) return bad_form(err, text, "the factored form has no sub-chunks");
+        at++;
+        if (!parse_size(&at, &form->c)) return bad_form(err, text, "sub-chunk size c must be a whole number from 1");
+        if (form->c > form->C) return bad_form(err, text, "sub-chunk size c is larger than the chunk size C");
+    }
+    while (*at == '+') {
+        static const char *const option[] = {"materialised"};
+        int ignored;
+        at++;
+        if (parse_word(&at, option, 1, &ignored)) {
+            if (!has_chunks(form->kind)) return bad_form(err, text, "only chunkwise forms can be materialised");
+            form->materialised = true;
+        } else if (parse_word(&at, gla_route_names, GLA_ROUTES, &route))
+            form->route = (gla_gate_route)route;
+        else
+            return bad_form(err, text, "unknown option after '+'");
+    }
+    return *at ? bad_form(err, text, "unexpected text at its end") : GLA_OK;
+}
+
+void gla_form_print(const gla_form *form, char *text, size_t size) {
+    char sizes[48] = "";
+    if (form->kind == GLA_CHUNKWISE)
+        snprintf(sizes, sizeof sizes, ":%lld:%lld", (long long)form->C, (long long)form->c);
+    if (form->kind == GLA_CHUNKWISE_FACTORED) snprintf(sizes, sizeof sizes, ":%lld", (long long)form->C);
+    bool route = form->route != GLA_ROUTE_DEFAULT;
+    snprintf(text, size, "%s%s%s%s%s", gla_formulation_names[form->kind], sizes,
+             form->materialised ? "+materialised" : "", route ? "+" : "", route ? gla_route_names[form->route] : "");
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Glassbox, public header of the reference: a problem goes in, one formulation runs in one number system, named
+ * tensors come out.
+ *
+ *     gla_problem problem = {...};                           shapes, strides, pointers: all yours
+ *     gla_form form; gla_form_parse("chunkwise:64:16", &form, &err);
+ *     gla_numbers *numbers; gla_numbers_open("mpfr:256", &numbers, &err);
+ *     gla_result result;
+ *     gla_run(gla_mechanism_named("gla"), &problem, &form, numbers, &result, &err);
+ *     double o = gla_result_d(&result, GLA_O, index);
+ *     gla_result_free(&result); gla_numbers_close(numbers);
+ *
+ * Argument law: what a call works in or on comes first (problem, numbers), results follow, gla_error is last.
+ * Conventions: layout [B,T,H,D]; states [N,H,dk,dv]; log gates in natural log, g <= 0; order decay, write, read
+ * (o_t sees k_t v_t undecayed and S_{t-1} decayed by alpha_t); scale multiplies q. Indices and strides are int64.
+ */
+#ifndef GLASSBOX_H
+#define GLASSBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "number/number.h"
+#include "status.h"
+
+/* A read-only tensor [B,T,heads,D] (states: [N,heads,dk,dv]) of binary64, which holds every input dtype exactly.
+ * stride[] counts elements. at == NULL: the tensor is absent. `heads` divides problem.H; head h of the problem reads
+ * head floor(h / (H / heads)) of the tensor, and the gradient of a shared head is the sum over its group. */
+typedef struct gla_tensor {
+    const double *at;
+    int64_t heads;
+    int64_t stride[4];
+} gla_tensor;
+
+typedef struct gla_problem {
+    int64_t B, T, H, dk, dv;
+    int64_t N;                 /* sequences: B, or the number of segments when cu_seqlens is given (then B = 1) */
+    const int64_t *cu_seqlens; /* NULL, or N+1 ascending offsets 0 .. T; empty segments allowed */
+    double scale;              /* multiplies q; 0 asks for the default, binary64 nearest to dk^(-1/2) */
+    bool reverse;              /* run every sequence from its last token to its first */
+    gla_tensor q, k, v;        /* [B,T,h,dk] [B,T,h,dk] [B,T,h,dv] */
+    gla_tensor gk, gv;         /* log gates [B,T,h,dk], [B,T,h,dv]; absent = 0 (no decay). -inf = exact reset */
+    gla_tensor initial_state;  /* [N,h,dk,dv]; absent = 0 */
+    gla_tensor d_o;            /* [B,T,h,dv] gradient of o; absent = 0 */
+    gla_tensor d_final_state;  /* [N,h,dk,dv]; absent = 0 */
+} gla_problem;
+
+/* The inputs and outputs by their names in a case file. */
+typedef enum gla_input {
+    GLA_IN_Q,
+    GLA_IN_K,
+    GLA_IN_V,
+    GLA_IN_GK,
+    GLA_IN_GV,
+    GLA_IN_INITIAL_STATE,
+    GLA_IN_DO,
+    GLA_IN_DFINAL_STATE,
+    GLA_INPUTS
+} gla_input;
+typedef enum gla_output {
+    GLA_O,
+    GLA_FINAL_STATE,
+    GLA_DQ,
+    GLA_DK,
+    GLA_DV,
+    GLA_DGK,
+    GLA_DGV,
+    GLA_DINITIAL_STATE,
+    GLA_OUTPUTS
+} gla_output;
+extern const char *const gla_input_names[GLA_INPUTS];   /* q k v g gv initial_state do dfinal_state */
+extern const char *const gla_output_names[GLA_OUTPUTS]; /* o final_state dq dk dv dg dgv dinitial_state */
+
+/* The tensor of an input; the shape [4] that input or output has in this problem. */
+gla_tensor *gla_problem_input(gla_problem *p, gla_input name);
+void gla_input_shape(const gla_problem *p, gla_input name, int64_t shape[4]);
+void gla_output_shape(const gla_problem *p, gla_output name, int64_t shape[4]);
+
+/* Point `x` at dense row-major data of the given head count (the usual case). */
+void gla_tensor_dense(gla_tensor *x, const double *at, int64_t tokens, int64_t heads, int64_t rows, int64_t cols);
+
+/* Everything the contract asks: sizes positive and below 2^31 elements, cu_seqlens ascending, q k v present, no NaN
+ * and no infinity in q k v states gradients, g <= 0 (unless allow_growth) and not NaN. The error names the tensor and
+ * the first offending index [b,t,h,i]. T = 0 is refused. */
+gla_status gla_problem_check(const gla_problem *p, bool allow_growth, gla_error *err);
+
+/* ---- formulations ---- */
+
+typedef enum gla_formulation {
+    GLA_RECURRENT,      /* gated/recurrent.c */
+    GLA_PARALLEL,       /* gated/parallel.c, log-space: all exponents <= 0 */
+    GLA_PARALLEL_NAIVE, /* gated/parallel_naive.c, products and quotients of decays: UNSAFE, kept to be seen failing */
+    GLA_CHUNKWISE,      /* gated/chunkwise.c, sub-chunks with anchors */
+    GLA_CHUNKWISE_FACTORED, /* gated/chunkwise.c with one anchor for the whole chunk: UNSAFE past |Gamma| = 88.7 */
+    GLA_FORMULATIONS
+} gla_formulation;
+
+/* How dg is formed (gated/gate_gradient.c). The mathematics is the same; the rounding is not. */
+typedef enum gla_gate_route {
+    GLA_ROUTE_DEFAULT,  /* direct for recurrent, suffix for parallel, straddle for chunkwise */
+    GLA_ROUTE_DIRECT,   /* L2: row(R*Z); recurrent only */
+    GLA_ROUTE_SUFFIX,   /* L3: suffix sum of q*dq - k*dk over the whole sequence */
+    GLA_ROUTE_PREFIX,   /* L3': prefix sum from the initial state */
+    GLA_ROUTE_ANCHOR,   /* L4: suffix sum inside a chunk, anchored on row(F*S_out); chunkwise only */
+    GLA_ROUTE_STRADDLE, /* L5: only terms that cross the boundary; cancellation-free */
+    GLA_ROUTE_STRICT,   /* L3 with the i = j pairs left out of both sums */
+    GLA_ROUTES
+} gla_gate_route;
+
+typedef struct gla_form {
+    gla_formulation kind;
+    int64_t C, c;      /* chunk and sub-chunk size (chunkwise only) */
+    bool materialised; /* chunkwise: all chunk states first, then all outputs; the numbers are the same */
+    gla_gate_route route;
+    bool backward; /* also gradients */
+} gla_form;
+
+extern const char *const gla_formulation_names[GLA_FORMULATIONS]; /* recurrent parallel parallel-naive ... */
+extern const char *const gla_route_names[GLA_ROUTES];             /* default direct suffix ... */
+
+/* "recurrent" | "parallel" | "parallel-naive" | "chunkwise[:C[:c]]" | "chunkwise-factored[:C]", then any of
+ * "+materialised", "+ROUTE" (e.g. "chunkwise:64:16+anchor"). Defaults: C = 64, c = 16, not materialised. */
+gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err);
+/* The inverse; writes at most size bytes. */
+void gla_form_print(const gla_form *form, char *text, size_t size);
+
+/* ---- mechanisms ---- */
+
+typedef struct gla_result gla_result;
+typedef struct gla_mechanism {
+    const char *name;     /* "gla" */
+    const char *equation; /* one line */
+    unsigned inputs;      /* bit (1u << gla_input) for those it takes */
+    unsigned outputs;     /* bit (1u << gla_output) */
+    gla_status (*run)(const gla_problem *p, const gla_form *form, gla_numbers *numbers, gla_result *result,
+                      gla_error *err);
+} gla_mechanism;
+
+extern const gla_mechanism *const gla_mechanisms[];         /* NULL-terminated */
+const gla_mechanism *gla_mechanism_named(const char *name); /* or NULL */
+
+/* ---- running ---- */
+
+struct gla_result {
+    gla_numbers *numbers; /* not owned */
+    struct {
+        void *at; /* numbers, dense row-major in shape[]; NULL = not produced */
+        int64_t shape[4];
+        int64_t count;
+    } tensor[GLA_OUTPUTS];
+};
+
+/* Run every sequence and head of the problem. The result belongs to the caller (gla_result_free), also on failure.
+ * Precondition: gla_problem_check. Errors: GLA_UNSUPPORTED (route not available for the form), GLA_NO_MEMORY. */
+gla_status gla_run(const gla_mechanism *m, const gla_problem *p, const gla_form *form, gla_numbers *numbers,
+                   gla_result *result, gla_error *err);
+double gla_result_d(const gla_result *r, gla_output name, int64_t index);       /* nearest binary64 */
+const void *gla_result_at(const gla_result *r, gla_output name, int64_t index); /* the number itself */
+void gla_result_free(gla_result *r);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * binary64 and binary32: the machine's own arithmetic, round to nearest even, subnormals kept.
+ *
+ * Every operation is one IEEE operation and fma is fused, on machines without the instruction too
+ * (libm supplies it). exp is correctly rounded (format.c, by way of MPFR), so that no result
+ * depends on whose libm is linked. binary64 also has a quick dot and axpy. They run the very fma of
+ * the plain loop in the same order, only without a call for each; where the processor has an fma
+ * instruction the compiled clone uses it.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "double.h"
+#include "format.h"
+
+#if FLT_EVAL_METHOD != 0
+#error "Glassbox needs float and double evaluated as such (on 32-bit x86: -mfpmath=sse)"
+#endif
+
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define CLONED_FOR_FMA __attribute__((target_clones("fma", "default")))
+#else
+#define CLONED_FOR_FMA
+#endif
+
+/* ---- binary64 ---- */
+
+static void b64_set_d(gla_numbers *n, void *z, double x) { double_put(z, x); }
+
+static void b64_add(gla_numbers *n, void *z, const void *x, const void *y) {
+    double_put(z, double_at(x) + double_at(y));
+}
+
+static void b64_sub(gla_numbers *n, void *z, const void *x, const void *y) {
+    double_put(z, double_at(x) - double_at(y));
+}
+
+static void b64_mul(gla_numbers *n, void *z, const void *x, const void *y) {
+    double_put(z, double_at(x) * double_at(y));
+}
+
+static void b64_fma(gla_numbers *n, void *z, const void *x, const void *y, const void *w) {
+    double_put(z, fma(double_at(x), double_at(y), double_at(w)));
+}
+
+static void b64_exp(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_exp(&gla_binary64_format, GLA_RN, double_at(x), 0));
+}
+
+CLONED_FOR_FMA
+static void b64_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y,
+                    ptrdiff_t ys, size_t count) {
+    const char *xi = x, *yi = y;
+    double sum = double_at(z);
+    for (size_t i = 0; i < count; i++, xi += xs, yi += ys)
+        sum = fma(double_at(xi), double_at(yi), sum);
+    double_put(z, sum);
+}
+
+CLONED_FOR_FMA
+static void b64_axpy(gla_numbers *n, void *z, ptrdiff_t zs, const void *a, const void *x,
+                     ptrdiff_t xs, size_t count) {
+    char *zi = z;
+    const char *xi = x;
+    double factor = double_at(a);
+    for (size_t i = 0; i < count; i++, zi += zs, xi += xs)
+        double_put(zi, fma(factor, double_at(xi), double_at(zi)));
+}
+
+static const struct gla_number_ops binary64_ops = {
+    .init = double_init,
+    .clear = double_clear,
+    .set = double_set,
+    .set_d = b64_set_d,
+    .get_d = double_get_d,
+    .get_mpfr = double_get_mpfr,
+    .add = b64_add,
+    .sub = b64_sub,
+    .mul = b64_mul,
+    .fma = b64_fma,
+    .neg = double_neg,
+    .exp = b64_exp,
+    .dot = b64_dot,
+    .axpy = b64_axpy,
+};
+
+gla_numbers *gla_binary64_open(void) {
+    gla_numbers *n = malloc(sizeof *n);
+    if (n) gla_numbers_setup(n, &binary64_ops, sizeof(double), "binary64");
+    return n;
+}
+
+/* ---- binary32 ---- */
+
+static float float_at(const void *x) { return *(const float *)x; }
+
+static void float_put(void *z, float x) { *(float *)z = x; }
+
+static void b32_init(gla_numbers *n, void *x) { float_put(x, 0); }
+
+static void b32_clear(gla_numbers *n, void *x) {}
+
+static void b32_set(gla_numbers *n, void *z, const void *x) { float_put(z, float_at(x)); }
+
+static void b32_set_d(gla_numbers *n, void *z, double x) { float_put(z, (float)x); }
+
+static double b32_get_d(gla_numbers *n, const void *x) { return (double)float_at(x); }
+
+static void b32_get_mpfr(gla_numbers *n, mpfr_t z, const void *x) {
+    mpfr_set_flt(z, float_at(x), MPFR_RNDN);
+}
+
+static void b32_add(gla_numbers *n, void *z, const void *x, const void *y) {
+    float_put(z, float_at(x) + float_at(y));
+}
+
+static void b32_sub(gla_numbers *n, void *z, const void *x, const void *y) {
+    float_put(z, float_at(x) - float_at(y));
+}
+
+static void b32_mul(gla_numbers *n, void *z, const void *x, const void *y) {
+    float_put(z, float_at(x) * float_at(y));
+}
+
+static void b32_fma(gla_numbers *n, void *z, const void *x, const void *y, const void *w) {
+    float_put(z, fmaf(float_at(x), float_at(y), float_at(w)));
+}
+
+static void b32_neg(gla_numbers *n, void *z, const void *x) { float_put(z, -float_at(x)); }
+
+static void b32_exp(gla_numbers *n, void *z, const void *x) {
+    float_put(z, (float)gla_round_exp(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+}
+
+static const struct gla_number_ops binary32_ops = {
+    .init = b32_init,
+    .clear = b32_clear,
+    .set = b32_set,
+    .set_d = b32_set_d,
+    .get_d = b32_get_d,
+    .get_mpfr = b32_get_mpfr,
+    .add = b32_add,
+    .sub = b32_sub,
+    .mul = b32_mul,
+    .fma = b32_fma,
+    .neg = b32_neg,
+    .exp = b32_exp,
+};
+
+gla_numbers *gla_binary32_open(void) {
+    gla_numbers *n = malloc(sizeof *n);
+    if (n) gla_numbers_setup(n, &binary32_ops, sizeof(float), "binary32");
+    return n;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Running a formulation over a whole problem: every sequence, every head, one slice at a time. Loads a slice into the
+ * number system, runs the core, announces the output sites, stores the results. The gradient of a tensor shared by a
+ * group of heads is the sum over the group, in head order.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gated/gated.h"
+#include "mechanisms/mechanisms.h"
+#include "slice.h"
+
+const gla_mechanism *const gla_mechanisms[] = {&gla_mechanism_gla, NULL};
+
+const gla_mechanism *gla_mechanism_named(const char *name) {
+    for (const gla_mechanism *const *m = gla_mechanisms; *m; m++)
+        if (strcmp((*m)->name, name) == 0) return *m;
+    return NULL;
+}
+
+bool gated_route_available(gla_formulation kind, gla_gate_route route) {
+    static const bool available[GLA_FORMULATIONS][GLA_ROUTES] = {
+        /*                          default direct suffix prefix anchor straddle strict */
+        [GLA_RECURRENT] = {true, true, true, true, false, false, true},
+        [GLA_PARALLEL] = {true, false, true, true, false, true, true},
+        [GLA_PARALLEL_NAIVE] = {true, false, true, true, true, false, true},
+        [GLA_CHUNKWISE] = {true, false, true, true, true, true, true},
+        [GLA_CHUNKWISE_FACTORED] = {true, false, true, true, true, false, true},
+    };
+    return available[kind][route];
+}
+
+/* ---- a result ---- */
+
+static bool is_state(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
+
+static bool wanted(const gla_problem *p, const gla_form *form, gla_output name) {
+    if (name == GLA_O || name == GLA_FINAL_STATE) return true;
+    if (name == GLA_DGK) return form->backward && p->gk.at;
+    if (name == GLA_DGV) return form->backward && p->gv.at;
+    return form->backward;
+}
+
+static gla_status new_result(const gla_problem *p, const gla_form *form, gla_numbers *n, gla_result *r) {
+    memset(r, 0, sizeof *r);
+    r->numbers = n;
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        gla_output name = (gla_output)i;
+        if (!wanted(p, form, name)) continue;
+        int64_t *shape = r->tensor[i].shape;
+        gla_output_shape(p, name, shape);
+        int64_t count = shape[0] * shape[1] * shape[2] * shape[3];
+        char *at = calloc(count ? (size_t)count : 1, n->size);
+        if (!at) return GLA_NO_MEMORY;
+        for (int64_t j = 0; j < count; j++) n->ops->init(n, at + (size_t)j * n->size);
+        r->tensor[i].at = at;
+        r->tensor[i].count = count;
+    }
+    return GLA_OK;
+}
+
+void gla_result_free(gla_result *r) {
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        for (int64_t j = 0; r->tensor[i].at && j < r->tensor[i].count; j++)
+            r->numbers->ops->clear(r->numbers, (char *)r->tensor[i].at + (size_t)j * r->numbers->size);
+        free(r->tensor[i].at);
+    }
+    memset(r, 0, sizeof *r);
+}
+
+const void *gla_result_at(const gla_result *r, gla_output name, int64_t index) {
+    return (const char *)r->tensor[name].at + (size_t)index * r->numbers->size;
+}
+
+double gla_result_d(const gla_result *r, gla_output name, int64_t index) {
+    return r->numbers->ops->get_d(r->numbers, gla_result_at(r, name, index));
+}
+
+/* ---- one slice in, one slice out ---- */
+
+static gla_matrix load_tokens(gla_numbers *n, const gla_problem *p, const gla_tensor *x, const gla_sequence *s,
+                              int64_t h, int64_t D) {
+    gla_matrix m = gla_new(n, (size_t)s->length, (size_t)D);
+    if (n->status != GLA_OK || !x->at) return m;
+    for (int64_t t = 0; t < s->length; t++)
+        for (int64_t i = 0; i < D; i++)
+            n->ops->set_d(n, gla_at(m, (size_t)t, (size_t)i), gla_tensor_token(p, x, s, h, t, i));
+    return m;
+}
+
+static gla_matrix load_state(gla_numbers *n, const gla_problem *p, const gla_tensor *x, const gla_sequence *s,
+                             int64_t h) {
+    gla_matrix m = gla_new(n, (size_t)p->dk, (size_t)p->dv);
+    if (n->status != GLA_OK || !x->at) return m;
+    for (int64_t i = 0; i < p->dk; i++)
+        for (int64_t j = 0; j < p->dv; j++)
+            n->ops->set_d(n, gla_at(m, (size_t)i, (size_t)j), gla_tensor_state(p, x, s, h, i, j));
+    return m;
+}
+
+static gated_slice load_slice(gla_numbers *n, const gla_problem *p, const gla_sequence *s, int64_t h, bool backward) {
+    size_t T = (size_t)s->length, dk = (size_t)p->dk, dv = (size_t)p->dv;
+    gated_slice x = {.in = n, .T = T, .dk = dk, .dv = dv, .s = gla_new(n, 1, 1)};
+    if (n->status == GLA_OK) n->ops->set_d(n, x.s.at, gla_scale_of(p));
+    x.q = load_tokens(n, p, &p->q, s, h, p->dk);
+    x.k = load_tokens(n, p, &p->k, s, h, p->dk);
+    x.v = load_tokens(n, p, &p->v, s, h, p->dv);
+    if (p->gk.at) x.gk = load_tokens(n, p, &p->gk, s, h, p->dk);
+    if (p->gv.at) x.gv = load_tokens(n, p, &p->gv, s, h, p->dv);
+    x.S0 = load_state(n, p, &p->initial_state, s, h);
+    x.o = gla_new(n, T, dv);
+    x.ST = gla_new(n, dk, dv);
+    if (!backward) return x;
+    x.d_o = load_tokens(n, p, &p->d_o, s, h, p->dv);
+    x.dST = load_state(n, p, &p->d_final_state, s, h);
+    x.dq = gla_new(n, T, dk);
+    x.dk_ = gla_new(n, T, dk);
+    x.dv_ = gla_new(n, T, dv);
+    if (p->gk.at) x.dgk = gla_new(n, T, dk);
+    if (p->gv.at) x.dgv = gla_new(n, T, dv);
+    x.dS0 = gla_new(n, dk, dv);
+    return x;
+}
+
+/* Adds the slice's matrix to the result: heads that share a tensor add up, others land on zeros. */
+static void store(gla_result *r, gla_output name, const gla_problem *p, const gla_sequence *s, int64_t h,
+                  gla_matrix m) {
+    gla_numbers *n = r->numbers;
+    if (n->status != GLA_OK || gla_absent(m) || !r->tensor[name].at) return;
+    const int64_t *shape = r->tensor[name].shape;
+    bool shared = (is_state(name) ? shape[1] : shape[2]) < p->H;
+    for (size_t i = 0; i < m.rows; i++)
+        for (size_t j = 0; j < m.cols; j++) {
+            int64_t at = is_state(name) ? gla_index_state(p, shape, s, h, (int64_t)i, (int64_t)j)
+                                        : gla_index_token(p, shape, s, h, (int64_t)i, (int64_t)j);
+            void *z = (char *)r->tensor[name].at + (size_t)at * n->size;
+            if (shared)
+                n->ops->add(n, z, z, gla_at(m, i, j));
+            else
+                n->ops->set(n, z, gla_at(m, i, j));
+        }
+}
+
+static void store_slice(gla_result *r, const gla_problem *p, const gla_sequence *s, int64_t h, const gated_slice *x) {
+    store(r, GLA_O, p, s, h, x->o);
+    store(r, GLA_FINAL_STATE, p, s, h, x->ST);
+    store(r, GLA_DQ, p, s, h, x->dq);
+    store(r, GLA_DK, p, s, h, x->dk_);
+    store(r, GLA_DV, p, s, h, x->dv_);
+    store(r, GLA_DGK, p, s, h, x->dgk);
+    store(r, GLA_DGV, p, s, h, x->dgv);
+    store(r, GLA_DINITIAL_STATE, p, s, h, x->dS0);
+}
+
+/* The last rounding of every result, after the sums over groups. */
+static void announce_outputs(gla_result *r) {
+    gla_numbers *n = r->numbers;
+    if (!n->ops->site || n->status != GLA_OK) return;
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        bool wide = is_state((gla_output)i) || i == GLA_DGK || i == GLA_DGV;
+        for (int64_t j = 0; r->tensor[i].at && j < r->tensor[i].count; j++)
+            n->ops->site(n, wide ? GLA_SITE_OUTPUT_WIDE : GLA_SITE_OUTPUT,
+                         (char *)r->tensor[i].at + (size_t)j * n->size);
+    }
+}
+
+static void run_slice(const gated_slice *x, const gla_form *form) {
+    switch (form->kind) {
+    case GLA_RECURRENT:
+        gated_recurrent(x, form);
+        return;
+    case GLA_PARALLEL:
+        gated_parallel(x, form);
+        return;
+    case GLA_PARALLEL_NAIVE:
+        gated_parallel_naive(x, form);
+        return;
+    case GLA_CHUNKWISE:
+    case GLA_CHUNKWISE_FACTORED:
+        gated_chunkwise(x, form);
+        return;
+    case GLA_FORMULATIONS:
+        break;
+    }
+    x->in->status = GLA_UNKNOWN_NAME;
+}
+
+gla_status gla_run_gated(const gla_problem *p, const gla_form *form, gla_numbers *n, gla_result *r, gla_error *err) {
+    n->status = new_result(p, form, n, r);
+    for (int64_t i = 0; i < p->N; i++) {
+        gla_sequence s = gla_sequence_at(p, i);
+        for (int64_t h = 0; h < p->H; h++) {
+            size_t mark = gla_mark(n);
+            gated_slice x = load_slice(n, p, &s, h, form->backward);
+            if (n->status == GLA_OK) run_slice(&x, form);
+            store_slice(r, p, &s, h, &x);
+            gla_release(n, mark);
+        }
+    }
+    announce_outputs(r);
+    if (n->status == GLA_OK) return GLA_OK;
+    return gla_fail(err, n->status, "%s while running '%s' in %s", gla_status_text(n->status),
+                    gla_formulation_names[form->kind], n->name);
+}
+
+gla_status gla_run(const gla_mechanism *m, const gla_problem *p, const gla_form *form, gla_numbers *numbers,
+                   gla_result *result, gla_error *err) {
+    memset(result, 0, sizeof *result);
+    result->numbers = numbers;
+    if (form->backward && !gated_route_available(form->kind, form->route))
+        return gla_fail(err, GLA_UNSUPPORTED, "gate gradient '%s' is not available for formulation '%s'",
+                        gla_route_names[form->route], gla_formulation_names[form->kind]);
+    return m->run(p, form, numbers, result, err);
+}

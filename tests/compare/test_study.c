@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The studies reproduce what they are there to show, at sizes that take seconds. u = 2^-24
+ * throughout.
+ */
+#include "../../compare/study.h"
+#include "../testing.h"
+
+#include <math.h>
+#include <string.h>
+
+static gla_gate_gradient_row gate_gradient(gla_gate_rule *rule, double x, int64_t T) {
+    gla_gate_gradient_case c = {"test", rule, x, T};
+    gla_gate_gradient_row row;
+    gla_error err = {0};
+    gla_status status = gla_study_gate_gradient(&c, test_seed(), &row, &err);
+    ck_assert_msg(status == GLA_OK, "%s", err.what);
+    return row;
+}
+
+/* The direct form is a sum of dk = 64 terms without a subtraction of its own: a few u, here 1.7e-7
+ * = 3u, whatever the gate; 1e-6 = 17u would already be a defect. The strict sum is a random walk of
+ * rounding errors of its own terms, which are all decayed: u sqrt(T) = 2.7e-6 at T = 2048, measured
+ * 8e-6 and less. */
+START_TEST(test_direct_and_strict_are_accurate) {
+    static const double gates[] = {-1, -5, -10, -20, -40};
+    gla_gate_gradient_row row = gate_gradient(gla_gate_constant, gates[_i], 512);
+    ck_assert_msg(row.direct < 1e-6, "direct %g", row.direct);
+    ck_assert_msg(row.strict < 1e-4, "strict %g", row.strict);
+    ck_assert_msg(row.rms > 0, "rms %g", row.rms);
+}
+END_TEST
+
+/* Both sums hold the undecayed i = j pairs, O(1) each, so the suffix sum errs by about u sqrt(T)
+ * absolutely = 2.7e-6, against an rms dg of e^-10 = 4.5e-5: a relative error near 0.06 and more,
+ * since the tail sums are larger than 1. */
+START_TEST(test_suffix_loses_its_digits) {
+    gla_gate_gradient_row row = gate_gradient(gla_gate_constant, -10, 2048);
+    ck_assert_msg(row.suffix > 0.02, "suffix %g", row.suffix);
+    ck_assert_msg(row.direct < 1e-6, "direct %g", row.direct);
+    ck_assert_msg(row.strict < 1e-4, "strict %g", row.strict);
+    ck_assert_msg(row.rms > 4.5e-5 / 2 && row.rms < 4.5e-5 * 2, "rms %g", row.rms);
+}
+END_TEST
+
+/* Where alpha is near 1 nothing is lost by the suffix sum: the straddling pairs are as large as the
+ * others. */
+START_TEST(test_suffix_is_fine_without_decay) {
+    gla_gate_gradient_row row = gate_gradient(gla_gate_sigmoid, 16, 512);
+    ck_assert_msg(row.suffix < 1e-4, "suffix %g", row.suffix);
+    ck_assert_msg(row.direct < 1e-6, "direct %g", row.direct);
+}
+END_TEST
+
+START_TEST(test_gate_gradient_table) {
+    size_t n = 0;
+    for (const gla_gate_gradient_case *c = gla_gate_gradient_cases; c->gates; c++, n++) {
+        ck_assert(c->rule != NULL);
+        ck_assert_int_gt(c->T, 0);
+    }
+    ck_assert_uint_eq(n, 20);
+}
+END_TEST
+
+static gla_reset_row reset(double gate) {
+    gla_reset_row row;
+    gla_error err = {0};
+    gla_status status = gla_study_reset(gate, test_seed(), &row, &err);
+    ck_assert_msg(status == GLA_OK, "%s", err.what);
+    return row;
+}
+
+/* -inf starts a new sum: what is left is the rounding of sums of at most 64 gates of 0.3, |Gamma|
+ * <= 20, so decays to 20u = 1e-6. */
+START_TEST(test_infinite_gate_is_exact_reset) {
+    gla_reset_row row = reset(-INFINITY);
+    ck_assert_msg(row.o < 2e-6, "o %g", row.o);
+    ck_assert_msg(row.final_state < 2e-6, "final_state %g", row.final_state);
+    ck_assert_msg(row.dg < 2e-6, "dg %g", row.dg);
+}
+END_TEST
+
+/* A running sum near X has steps of up to X 2^-23: decays err by about X u. X = 1e4: 6e-4. */
+START_TEST(test_error_grows_with_the_gate) {
+    gla_reset_row small = reset(-1e2), large = reset(-1e4);
+    ck_assert_msg(small.o < 1e-4, "o %g", small.o);
+    ck_assert_msg(large.o > 20 * small.o, "o %g and %g", small.o, large.o);
+    ck_assert_msg(large.final_state > 1e-4 && large.final_state < 1e-2, "final_state %g", large.final_state);
+}
+END_TEST
+
+/* Beyond X = 2^24 every later gate is absorbed whole: after the reset nothing decays any more.
+ * Finite, and garbage. */
+START_TEST(test_finite_mask_is_garbage) {
+    gla_reset_row row = reset(-3.4e37);
+    ck_assert_msg(row.o > 0.5, "o %g", row.o);
+    ck_assert_msg(row.final_state > 0.5, "final_state %g", row.final_state);
+    ck_assert_msg(isfinite(row.o) && isfinite(row.final_state), "not even finite");
+}
+END_TEST
+
+START_TEST(test_nan_is_not_hidden) {
+    gla_generated made;
+    gla_trial truth, bad;
+    ck_assert_int_eq(gla_study_problem(3, 2, gla_gate_constant, -1, test_seed(), &made, NULL), GLA_OK);
+    ck_assert_int_eq(gla_trial_open(&made.problem, "recurrent", "binary64", &truth, NULL), GLA_OK);
+    ck_assert_int_eq(gla_trial_open(&made.problem, "recurrent", "binary64", &bad, NULL), GLA_OK);
+    ck_assert(gla_trial_rms_error(&bad, &truth, GLA_O) == 0);
+    ck_assert(gla_trial_max_relative(&bad, &truth, GLA_O) == 0);
+    ((double *)bad.result.tensor[GLA_O].at)[1] = NAN;
+    ck_assert(isnan(gla_trial_rms_error(&bad, &truth, GLA_O)));
+    ck_assert(isnan(gla_trial_max_relative(&bad, &truth, GLA_O)));
+    gla_trial_close(&bad);
+    gla_trial_close(&truth);
+    gla_generated_free(&made);
+}
+END_TEST
+
+static Suite *suite(void) {
+    Suite *s = suite_create("compare/study");
+    TCase *t = tcase_create("study");
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, test_direct_and_strict_are_accurate, 0, 5);
+    tcase_add_test(t, test_suffix_loses_its_digits);
+    tcase_add_test(t, test_suffix_is_fine_without_decay);
+    tcase_add_test(t, test_gate_gradient_table);
+    tcase_add_test(t, test_infinite_gate_is_exact_reset);
+    tcase_add_test(t, test_error_grows_with_the_gate);
+    tcase_add_test(t, test_finite_mask_is_garbage);
+    tcase_add_test(t, test_nan_is_not_hidden);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void) { return test_main(suite()); }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The recorder: its trace against one written by hand, its limit, and that it changes no number.
+ */
+#include "tests/reference/number/numbers_testing.h"
+
+START_TEST(recorder_records_exactly_what_ran) {
+    static const struct gla_event want[] = {
+        {NULL, "set", -1, -1, 0.5, 0.5, 0, 0}, {"decay", "exp", 3, 0, 0, 0.5, 0, 0},
+        {"decay", "mul", 3, 0, 2, 4, 0.5, 0},  {"write", "fma", 4, 1, 13, 2, 5, 3},
+        {"write", "add", 4, 1, 5, 2, 3, 0},    {"write", "sub", 4, 1, -1, 2, 3, 0},
+        {"write", "neg", 4, 1, -2, 2, 0, 0},   {"write", "fma", 4, 1, 13, 2, 5, 3},
+        {"read", "set", 5, -1, 13, 13, 0, 0},  {"read", "site", 5, -1, 13, 13, (double)GLA_SITE_STATE, 0},
+    };
+    gla_numbers *n = opened("recorder:mpfr:80");
+    ck_assert(n->size == sizeof(mpfr_t) && !n->ops->dot && !n->ops->axpy);
+    ck_assert_str_eq(gla_recorder_inner(n)->name, "mpfr:80");
+    struct four f = four(n, 2, 3, 4); /* 4 events */
+    void *half = number(n, 0.5);      /* 1 */
+    void *five = number(n, 5);        /* 1 */
+    ck_assert_uint_eq(gla_recorder_trace(n).count, 6);
+    n->verb = "decay", n->token = 3, n->chunk = 0;
+    n->ops->exp(n, f.z, half);
+    n->ops->mul(n, f.w, f.w, half); /* aliased: the event has the operand as it was */
+    n->verb = "write", n->token = 4, n->chunk = 1;
+    n->ops->fma(n, f.z, f.x, five, f.y);
+    n->ops->add(n, f.z, f.x, f.y);
+    n->ops->sub(n, f.z, f.x, f.y);
+    n->ops->neg(n, f.z, f.x);
+    n->ops->fma(n, f.x, f.x, five, f.y);
+    n->verb = "read", n->token = 5, n->chunk = -1;
+    n->ops->set(n, f.z, f.x);
+    n->ops->site(n, GLA_SITE_STATE, f.z);
+    n->ops->get_d(n, f.z); /* looking is not recorded */
+    struct gla_trace trace = gla_recorder_trace(n);
+    ck_assert_uint_eq(trace.count, 6 + 9);
+    ck_assert_uint_eq(trace.dropped, 0);
+    for (size_t i = 0; i < 10; i++) {
+        const struct gla_event *got = &trace.events[i == 0 ? 4 : i + 5];
+        ck_assert_pstr_eq(got->verb, want[i].verb);
+        ck_assert_str_eq(got->op, want[i].op);
+        ck_assert(got->token == want[i].token && got->chunk == want[i].chunk);
+        ck_assert(got->x == want[i].x && got->y == want[i].y && got->w == want[i].w);
+        ck_assert(got->result == (strcmp(want[i].op, "exp") == 0 ? exp_at(80, 0.5) : want[i].result));
+    }
+    forget(n, half);
+    forget(n, five);
+    four_free(f);
+    gla_numbers_close(n);
+}
+END_TEST
+
+START_TEST(recorder_stops_at_its_limit) {
+    gla_numbers *n = opened("recorder:binary64");
+    gla_recorder_limit(n, 1500);
+    struct four f = four(n, 2, 3, 4);
+    for (int i = 0; i < 2000; i++) n->ops->add(n, f.z, f.x, f.y);
+    struct gla_trace trace = gla_recorder_trace(n);
+    ck_assert_uint_eq(trace.count, 1500);
+    ck_assert_uint_eq(trace.dropped, 504);
+    ck_assert_int_eq(n->status, GLA_OK);
+    four_free(f);
+    gla_numbers_close(n);
+}
+END_TEST
+
+/* The recorder changes nothing: same numbers as the system inside, stochastic draws included. */
+START_TEST(recorder_is_transparent) {
+    static const char *const names[] = {"binary64", "binary32", "mpfr:90", "interval:90", "dual:90", "bf16/sr:5"};
+    uint64_t state = test_seed() + 8;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "recorder:%s", names[i]);
+        gla_numbers *n = opened(name), *inner = opened(names[i]);
+        for (int trial = 0; trial < 200; trial++) {
+            double x = any(&state), y = any(&state), w = any(&state), pair[2];
+            for (int k = 0; k < 2; k++) {
+                gla_numbers *system = k == 0 ? n : inner;
+                struct four f = four(system, x, y, w);
+                apply(system, (enum operation)(trial % OPERATIONS), f.z, f.x, f.y, f.w);
+                pair[k] = system->ops->get_d(system, f.z);
+                four_free(f);
+            }
+            ck_assert(same(pair[0], pair[1]));
+        }
+        gla_numbers_close(n);
+        gla_numbers_close(inner);
+    }
+}
+END_TEST
+
+static Suite *suite(void) {
+    Suite *s = suite_create("recorder");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 60);
+    tcase_add_test(all, recorder_records_exactly_what_ran);
+    tcase_add_test(all, recorder_stops_at_its_limit);
+    tcase_add_test(all, recorder_is_transparent);
+    suite_add_tcase(s, all);
+    return s;
+}
+
+int main(void) { return test_main(suite()); }
