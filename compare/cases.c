@@ -32,34 +32,28 @@ static gla_status complete(gla_case_spec *s, const gla_family *family, gla_error
     const int64_t sizes[] = {s->B, s->T, s->H, s->dk, s->dv, s->Hk};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         if (sizes[i] < 1 || sizes[i] > INT32_MAX)
-            return gla_fail(err, GLA_BAD_SHAPE, "size %lld is not in 1 .. 2^31 - 1",
-                            (long long)sizes[i]);
+            return gla_fail(err, GLA_BAD_SHAPE, "size %lld is not in 1 .. 2^31 - 1", (long long)sizes[i]);
     if (s->H % s->Hk)
-        return gla_fail(err, GLA_BAD_SHAPE, "Hk = %lld does not divide H = %lld", (long long)s->Hk,
-                        (long long)s->H);
+        return gla_fail(err, GLA_BAD_SHAPE, "Hk = %lld does not divide H = %lld", (long long)s->Hk, (long long)s->H);
     if (s->varlen && s->B != 1)
-        return gla_fail(err, GLA_BAD_SHAPE, "packed sequences need B = 1, not %lld",
-                        (long long)s->B);
+        return gla_fail(err, GLA_BAD_SHAPE, "packed sequences need B = 1, not %lld", (long long)s->B);
     return GLA_OK;
 }
 
 static void print_name(const gla_case_spec *s, char *name, size_t size) {
     char heads[24] = "";
     if (s->Hk != s->H) snprintf(heads, sizeof heads, "-Hk%d", (int)s->Hk);
-    snprintf(name, size, "%s-B%d-T%d-H%d%s-dk%d-dv%d-%s%s%s%s%s%s-seed%llu", s->family, (int)s->B,
-             (int)s->T, (int)s->H, heads, (int)s->dk, (int)s->dv,
-             s->dtype->name ? s->dtype->name : "format", s->gv ? "-gv" : "",
-             s->initial_state ? "-state" : "", s->varlen ? "-varlen" : "",
-             s->backward ? "-backward" : "", s->reverse ? "-reverse" : "",
-             (unsigned long long)s->seed);
+    snprintf(name, size, "%s-B%d-T%d-H%d%s-dk%d-dv%d-%s%s%s%s%s%s-seed%llu", s->family, (int)s->B, (int)s->T, (int)s->H,
+             heads, (int)s->dk, (int)s->dv, s->dtype->name ? s->dtype->name : "format", s->gv ? "-gv" : "",
+             s->initial_state ? "-state" : "", s->varlen ? "-varlen" : "", s->backward ? "-backward" : "",
+             s->reverse ? "-reverse" : "", (unsigned long long)s->seed);
 }
 
 /* Lengths 1, 0, then any of these: chunk sizes and their neighbours, with empties between. */
 static int64_t segment_length(uint64_t seed, int64_t n) {
     static const int64_t lengths[] = {0, 1, 2, 15, 16, 17, 33, 64, 65};
     if (n < 2) return 1 - n;
-    return lengths[gla_draw_below(draw(seed, STREAM_SEGMENT, n),
-                                  sizeof lengths / sizeof lengths[0])];
+    return lengths[gla_draw_below(draw(seed, STREAM_SEGMENT, n), sizeof lengths / sizeof lengths[0])];
 }
 
 /* Write offsets 0 .. T if cu is not NULL; the last segment is empty. Returns the number of
@@ -83,8 +77,7 @@ static gla_status fill_segments(gla_generated *g, gla_error *err) {
     if (!g->spec.varlen) return GLA_OK;
     p->N = segments(&g->spec, NULL);
     g->cu_seqlens = malloc((size_t)(p->N + 1) * sizeof *g->cu_seqlens);
-    if (!g->cu_seqlens)
-        return gla_fail(err, GLA_NO_MEMORY, "no memory for %lld offsets", (long long)p->N + 1);
+    if (!g->cu_seqlens) return gla_fail(err, GLA_NO_MEMORY, "no memory for %lld offsets", (long long)p->N + 1);
     segments(&g->spec, g->cu_seqlens);
     p->cu_seqlens = g->cu_seqlens;
     return GLA_OK;
@@ -106,9 +99,7 @@ static bool wanted(const gla_case_spec *s, gla_input name) {
 
 static bool is_gate(gla_input name) { return name == GLA_IN_GK || name == GLA_IN_GV; }
 
-static bool is_state(gla_input name) {
-    return name == GLA_IN_INITIAL_STATE || name == GLA_IN_DFINAL_STATE;
-}
+static bool is_state(gla_input name) { return name == GLA_IN_INITIAL_STATE || name == GLA_IN_DFINAL_STATE; }
 
 static void tensor_shape(const gla_generated *g, gla_input name, int64_t shape[4]) {
     const gla_case_spec *s = &g->spec;
@@ -119,8 +110,7 @@ static void tensor_shape(const gla_generated *g, gla_input name, int64_t shape[4
     memcpy(shape, is_state(name) ? state : token, sizeof token);
 }
 
-static void fill(const gla_case_spec *s, const gla_family *family, gla_input name,
-                 const int64_t shape[4], double *x) {
+static void fill(const gla_case_spec *s, const gla_family *family, gla_input name, const int64_t shape[4], double *x) {
     const gla_format *f = is_gate(name) || is_state(name) ? &gla_binary32_format : s->dtype;
     gla_element e = {.spec = s, .tensor = name, .shape = {shape[0], shape[1], shape[2], shape[3]}};
     int64_t n = 0;
@@ -129,19 +119,16 @@ static void fill(const gla_case_spec *s, const gla_family *family, gla_input nam
             for (e.at[2] = 0; e.at[2] < shape[2]; e.at[2]++)
                 for (e.at[3] = 0; e.at[3] < shape[3]; e.at[3]++, n++) {
                     e.draw = draw(s->seed, (uint32_t)name, n);
-                    x[n] = gla_round(f, GLA_RN,
-                                     is_gate(name) ? family->gate(&e) : family->value(&e), 0);
+                    x[n] = gla_round(f, GLA_RN, is_gate(name) ? family->gate(&e) : family->value(&e), 0);
                 }
 }
 
-static gla_status fill_tensor(gla_generated *g, const gla_family *family, gla_input name,
-                              gla_error *err) {
+static gla_status fill_tensor(gla_generated *g, const gla_family *family, gla_input name, gla_error *err) {
     int64_t shape[4], count = 1;
     tensor_shape(g, name, shape);
     for (int i = 0; i < 4; i++) {
         if (shape[i] > INT32_MAX / count)
-            return gla_fail(err, GLA_BAD_SHAPE, "%s would have 2^31 elements or more",
-                            gla_input_names[name]);
+            return gla_fail(err, GLA_BAD_SHAPE, "%s would have 2^31 elements or more", gla_input_names[name]);
         count *= shape[i];
     }
     double *x = malloc((size_t)count * sizeof *x);
@@ -176,8 +163,7 @@ static gla_status build(gla_generated *g, gla_error *err) {
     gla_status status = complete(&g->spec, family, err);
     if (status) return status;
     const gla_case_spec *s = &g->spec;
-    g->problem = (gla_problem){
-        .B = s->B, .T = s->T, .H = s->H, .dk = s->dk, .dv = s->dv, .reverse = s->reverse};
+    g->problem = (gla_problem){.B = s->B, .T = s->T, .H = s->H, .dk = s->dk, .dv = s->dv, .reverse = s->reverse};
     if (family->dyadic_scale) g->problem.scale = dyadic_scale(s->dk);
     print_name(s, g->name, sizeof g->name);
     status = fill_segments(g, err);
@@ -210,10 +196,7 @@ gla_case_spec gla_random_shape(const char *family, uint64_t seed, int64_t C) {
     const int64_t lengths[] = {1, C > 1 ? C - 1 : 2, C, C + 1, 2 * C, 2 * C + 1, 3, 17, 67};
     static const int64_t widths[] = {1, 3, 5, 8, 16, 17, 20, 31};
     static const int64_t heads[][2] = {{1, 1}, {3, 3}, {2, 1}, {4, 2}}; /* H, Hk */
-    enum {
-        LENGTHS = sizeof lengths / sizeof lengths[0],
-        WIDTHS = sizeof widths / sizeof widths[0]
-    };
+    enum { LENGTHS = sizeof lengths / sizeof lengths[0], WIDTHS = sizeof widths / sizeof widths[0] };
     gla_draw next = draw(seed, STREAM_SHAPE, 0);
 
     gla_case_spec s = {.family = family, .seed = seed, .backward = true};

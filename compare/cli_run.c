@@ -76,8 +76,8 @@ static const struct argp options = {
     .doc = "Run one formulation in one number system."
            "\vWithout -o, prints a line per output: shape, rms, least and greatest value, non-finite elements.\n\n"
            "Example: chunks of 64 in bf16 arithmetic, to be judged as a candidate\n"
-           "  glassbox run case.safetensors --form chunkwise:64:16 --numbers bf16 -o bf16.safetensors\n"
-           "  glassbox check case.safetensors --candidate bf16.safetensors",
+           "  glassbox run case.safetensors --form chunkwise:64 --numbers bf16 -o out.safetensors\n"
+           "  glassbox check case.safetensors --candidate out.safetensors",
     .children = children};
 
 /* ---- the table ---- */

@@ -121,12 +121,12 @@ static gla_status judge_tensor(gla_output name, const double *value, const gla_f
 /* Is this output to be judged, and does that need gradients? */
 static bool under_test(const gla_candidate *c, unsigned only, gla_output name) {
     if (only && !(only & (1u << name))) return false;
-    return c->output[name].value || c->output[name].wrong_shape;
+    return c->output[name].value || c->output[name].wrong_shape || c->output[name].missing;
 }
 
 static bool needs_backward(const gla_candidate *c, unsigned only) {
     for (int i = GLA_DQ; i < GLA_OUTPUTS; i++)
-        if (under_test(c, only, (gla_output)i)) return true;
+        if (under_test(c, only, (gla_output)i) && c->output[i].value) return true;
     return false;
 }
 
@@ -148,9 +148,10 @@ static gla_status judge_all(const gla_problem *p, const gla_candidate *c, const 
         v->judged = true;
         out->judged++;
         gla_output_shape(p, name, v->shape);
-        if (c->output[i].wrong_shape) {
+        if (!c->output[i].value) {
             v->verdict = GLA_BROKEN;
-            memcpy(v->shape, c->output[i].shape, sizeof v->shape);
+            v->why = c->output[i].missing ? "missing" : "wrong shape";
+            if (c->output[i].wrong_shape) memcpy(v->shape, c->output[i].shape, sizeof v->shape);
         } else if (!truth->tensor[i].present || !bounds->tensor[i].at)
             return gla_fail(err, GLA_UNSUPPORTED, "%s is under test, but this problem has no such output",
                             gla_output_names[i]);
@@ -162,9 +163,11 @@ static gla_status judge_all(const gla_problem *p, const gla_candidate *c, const 
 }
 
 gla_status gla_judge(const gla_problem *p, const gla_candidate *candidate, const gla_truth *truth,
-                     const gla_profile *profile, unsigned only, gla_judgement *out, gla_error *err) {
+                     const gla_profile *profile, unsigned only, int threads, gla_judgement *out, gla_error *err) {
     memset(out, 0, sizeof *out);
     out->profile = profile;
+    out->changed = candidate->changed;
+    if (out->changed) out->verdict = GLA_BROKEN;
     gla_numbers *n = gla_error_open(&profile->model);
     if (!n) return gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
     gla_result bounds = {0};

@@ -8,7 +8,7 @@
  * MARGINAL  some error is over that but within the same bound at lambda = 7: possible for the declared arithmetic, so
  *           improbable (about 16 standard deviations) that it deserves a look
  * FAIL      some error is over that too, or a value is not finite
- * BROKEN    the tensor has the wrong shape
+ * BROKEN    the tensor has the wrong shape or is missing, or the candidate changed an input
  * UNCERTIFIED  the truth of an element could not be proven, so it was not judged
  * Where the bound is 0 (every intermediate exact for the declared formats) the tier is 0: only equality passes.
  */
@@ -34,15 +34,18 @@ typedef struct gla_candidate {
     struct {
         const double *value;
         const gla_format *format; /* the dtype it was stored in */
+        bool missing;             /* expected, and not there */
         bool wrong_shape;
         int64_t shape[4]; /* as found, when wrong */
     } output[GLA_OUTPUTS];
+    unsigned changed; /* inputs that the candidate did not leave as they were, bit mask of 1u << gla_input */
 } gla_candidate;
 
 typedef struct gla_tensor_verdict {
     bool judged;
     gla_verdict verdict;
-    int64_t shape[4], count;
+    const char *why;             /* of BROKEN: "missing", "wrong shape"; else NULL */
+    int64_t shape[4], count;     /* as found, when the shape is wrong */
     int64_t nan, inf;            /* non-finite candidate values */
     int64_t over, marginal;      /* elements past the bound at lambda 7; between 3.5 and 7 */
     int64_t uncertified;         /* elements without proven truth */
@@ -57,14 +60,16 @@ typedef struct gla_tensor_verdict {
 
 typedef struct gla_judgement {
     gla_verdict verdict; /* the worst of the tensors */
+    unsigned changed;    /* inputs changed by the candidate: BROKEN */
     int judged;          /* tensors judged; 0 is an error of the caller's, not a pass */
     const gla_profile *profile;
     gla_tensor_verdict tensor[GLA_OUTPUTS];
 } gla_judgement;
 
-/* Judge every output present in the candidate (and in `only`, a bit mask of 1u << gla_output; 0 = all). The truth must
- * be that of the same problem with target binary64. Errors: GLA_NO_MEMORY, GLA_UNSUPPORTED. */
+/* Judge every output present or expected in the candidate (and in `only`, a bit mask of 1u << gla_output; 0 = all). The
+ * truth must be that of the same problem with target binary64. threads: 0 = all processors; the verdict does not depend
+ * on it. Errors: GLA_NO_MEMORY, GLA_UNSUPPORTED. */
 gla_status gla_judge(const gla_problem *p, const gla_candidate *candidate, const gla_truth *truth,
-                     const gla_profile *profile, unsigned only, gla_judgement *out, gla_error *err);
+                     const gla_profile *profile, unsigned only, int threads, gla_judgement *out, gla_error *err);
 
 #endif

@@ -67,7 +67,7 @@ void gla_round_at(gla_matrix x, gla_site site);
 /* ---- cumulative log gates, exact resets included ----
  * Gamma_t = sum_{j<=t} g_j since the last reset; epoch counts the resets (g = -inf) up to t, per channel. The decay
  * from token i to token t is e^(Gamma_t - Gamma_i) within one epoch and exactly 0 across a reset, so -inf never meets
- * -inf. */
+ * -inf. A sum of finite gates that leaves the system's range starts a new epoch too. */
 typedef struct gla_gates {
     gla_matrix sum; /* Gamma [T,D] */
     int64_t *epoch; /* [T,D] */

@@ -14,7 +14,12 @@
 #include "parts.h"
 
 static const uint64_t deflate_ratio = 1032;
-static const uint64_t total_limit = (uint64_t)32 << 30;
+static const uint64_t unpacked_limit = (uint64_t)32 << 30;
+
+/* What the members not yet read may still take. */
+typedef struct budget {
+    uint64_t packed, unpacked;
+} budget;
 
 /* ---- reading ---- */
 
@@ -32,8 +37,9 @@ static zip_t *open_bytes(const unsigned char *bytes, size_t size, const char *wh
     return archive;
 }
 
-/* Is the claimed size of this member possible, and is it packed in a way we read? */
-static gla_status check_member(const zip_stat_t *info, const char *where, const char *shown, gla_error *err) {
+/* Can this member be as long as it claims, and is it packed in a way we read? Takes its size off what is left. */
+static gla_status check_member(const zip_stat_t *info, budget *left, const char *where, const char *shown,
+                               gla_error *err) {
     const zip_uint64_t needed = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
     if ((info->valid & needed) != needed)
         return gla_fail(err, GLA_BAD_FILE, "%s: member '%s' does not tell its size", where, shown);
@@ -41,9 +47,13 @@ static gla_status check_member(const zip_stat_t *info, const char *where, const 
         return gla_fail(err, GLA_UNSUPPORTED, "%s: member '%s' is packed by method %d, stored and deflated are read",
                         where, shown, info->comp_method);
     uint64_t ratio = info->comp_method == ZIP_CM_STORE ? 1 : deflate_ratio;
-    if (info->size > total_limit || info->size / ratio > info->comp_size)
+    if (info->comp_size > left->packed || info->size / ratio > info->comp_size)
         return gla_fail(err, GLA_BAD_FILE, "%s: member '%s' claims %llu bytes from %llu, which cannot be", where, shown,
                         (unsigned long long)info->size, (unsigned long long)info->comp_size);
+    if (info->size > left->unpacked)
+        return gla_fail(err, GLA_BAD_FILE, "%s: the members unpack to more than 32 GiB", where);
+    left->packed -= info->comp_size;
+    left->unpacked -= info->size;
     return GLA_OK;
 }
 
@@ -105,7 +115,7 @@ static gla_status take_member(const char *name, unsigned char *bytes, size_t siz
     return status;
 }
 
-static gla_status read_member(zip_t *archive, uint64_t index, uint64_t *total, const char *where, gla_tensor_file *out,
+static gla_status read_member(zip_t *archive, uint64_t index, budget *left, const char *where, gla_tensor_file *out,
                               gla_error *err) {
     zip_stat_t info;
     if (zip_stat_index(archive, index, 0, &info) || !(info.valid & ZIP_STAT_NAME))
@@ -117,10 +127,8 @@ static gla_status read_member(zip_t *archive, uint64_t index, uint64_t *total, c
     bool npy = length > 4 && strcmp(info.name + length - 4, ".npy") == 0;
     if (!npy && strcmp(info.name, "metadata.json") != 0)
         return gla_fail(err, GLA_BAD_FILE, "%s: member '%s' is neither NAME.npy nor metadata.json", where, shown);
-    gla_status status = check_member(&info, where, shown, err);
+    gla_status status = check_member(&info, left, where, shown, err);
     if (status) return status;
-    *total += info.size;
-    if (*total > total_limit) return gla_fail(err, GLA_BAD_FILE, "%s: the members unpack to more than 32 GiB", where);
     unsigned char *bytes = NULL;
     status = unpack(archive, index, info.size, where, shown, &bytes, err);
     return status ? status : take_member(info.name, bytes, info.size, where, out, err);
@@ -131,10 +139,10 @@ gla_status gla_npz_parse(const unsigned char *bytes, size_t size, const char *wh
     zip_t *archive = open_bytes(bytes, size, where, err);
     if (!archive) return GLA_BAD_FILE;
     zip_int64_t members = zip_get_num_entries(archive, 0);
-    uint64_t total = 0;
+    budget left = {size, unpacked_limit};
     gla_status status = GLA_OK;
     for (zip_int64_t i = 0; i < members && !status; i++)
-        status = read_member(archive, (uint64_t)i, &total, where, out, err);
+        status = read_member(archive, (uint64_t)i, &left, where, out, err);
     zip_discard(archive);
     return status;
 }

@@ -9,8 +9,8 @@
  * Each output comes as hi + lo, a magnitude M and a bound E:
  *     M >= the same recurrence on absolute values (so M / |value| is the condition number), tight to about 2^-10
  *     |hi + lo - exact| <= E,   E = n 2^-106 M,   n = 96 (T + 2) + r^2 + 8 r + 64,   r summed channels (dk or dv)
- * The proof is in gated_dd.c. M = 0 says that the value is exactly zero, and then E = 0. E = +inf says that something
- * overflowed or was not finite: nothing is known. Gates above 0 and gates of -inf are within the bound.
+ * The proof is in gated_dd_token.c. M = 0 says that the value is exactly zero, and then E = 0. E = +inf says that
+ * something overflowed or was not finite: nothing is known. Gates above 0 and gates of -inf are within the bound.
  *
  * The result does not depend on the number of threads. Memory beside the outputs: 24 T (dk + dv) bytes for the gates
  * and about 400 sqrt(T) max(dk, dv) bytes per thread for the backward's checkpoints.

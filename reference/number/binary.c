@@ -50,23 +50,19 @@ static void b64_exp(gla_numbers *n, void *z, const void *x) {
 }
 
 CLONED_FOR_FMA
-static void b64_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y,
-                    ptrdiff_t ys, size_t count) {
+static void b64_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys, size_t count) {
     const char *xi = x, *yi = y;
     double sum = double_at(z);
-    for (size_t i = 0; i < count; i++, xi += xs, yi += ys)
-        sum = fma(double_at(xi), double_at(yi), sum);
+    for (size_t i = 0; i < count; i++, xi += xs, yi += ys) sum = fma(double_at(xi), double_at(yi), sum);
     double_put(z, sum);
 }
 
 CLONED_FOR_FMA
-static void b64_axpy(gla_numbers *n, void *z, ptrdiff_t zs, const void *a, const void *x,
-                     ptrdiff_t xs, size_t count) {
+static void b64_axpy(gla_numbers *n, void *z, ptrdiff_t zs, const void *a, const void *x, ptrdiff_t xs, size_t count) {
     char *zi = z;
     const char *xi = x;
     double factor = double_at(a);
-    for (size_t i = 0; i < count; i++, zi += zs, xi += xs)
-        double_put(zi, fma(factor, double_at(xi), double_at(zi)));
+    for (size_t i = 0; i < count; i++, zi += zs, xi += xs) double_put(zi, fma(factor, double_at(xi), double_at(zi)));
 }
 
 static const struct gla_number_ops binary64_ops = {
@@ -108,21 +104,13 @@ static void b32_set_d(gla_numbers *n, void *z, double x) { float_put(z, (float)x
 
 static double b32_get_d(gla_numbers *n, const void *x) { return (double)float_at(x); }
 
-static void b32_get_mpfr(gla_numbers *n, mpfr_t z, const void *x) {
-    mpfr_set_flt(z, float_at(x), MPFR_RNDN);
-}
+static void b32_get_mpfr(gla_numbers *n, mpfr_t z, const void *x) { mpfr_set_flt(z, float_at(x), MPFR_RNDN); }
 
-static void b32_add(gla_numbers *n, void *z, const void *x, const void *y) {
-    float_put(z, float_at(x) + float_at(y));
-}
+static void b32_add(gla_numbers *n, void *z, const void *x, const void *y) { float_put(z, float_at(x) + float_at(y)); }
 
-static void b32_sub(gla_numbers *n, void *z, const void *x, const void *y) {
-    float_put(z, float_at(x) - float_at(y));
-}
+static void b32_sub(gla_numbers *n, void *z, const void *x, const void *y) { float_put(z, float_at(x) - float_at(y)); }
 
-static void b32_mul(gla_numbers *n, void *z, const void *x, const void *y) {
-    float_put(z, float_at(x) * float_at(y));
-}
+static void b32_mul(gla_numbers *n, void *z, const void *x, const void *y) { float_put(z, float_at(x) * float_at(y)); }
 
 static void b32_fma(gla_numbers *n, void *z, const void *x, const void *y, const void *w) {
     float_put(z, fmaf(float_at(x), float_at(y), float_at(w)));

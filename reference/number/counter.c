@@ -59,14 +59,14 @@ static void counter_exp(gla_numbers *n, void *z, const void *x) {
     self(n)->inner->ops->exp(self(n)->inner, z, x);
 }
 
-static void counter_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y,
-                        ptrdiff_t ys, size_t count) {
+static void counter_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys,
+                        size_t count) {
     self(n)->count.fma += count;
     self(n)->inner->ops->dot(self(n)->inner, z, x, xs, y, ys, count);
 }
 
-static void counter_axpy(gla_numbers *n, void *z, ptrdiff_t zs, const void *a, const void *x,
-                         ptrdiff_t xs, size_t count) {
+static void counter_axpy(gla_numbers *n, void *z, ptrdiff_t zs, const void *a, const void *x, ptrdiff_t xs,
+                         size_t count) {
     self(n)->count.fma += count;
     self(n)->inner->ops->axpy(self(n)->inner, z, zs, a, x, xs, count);
 }

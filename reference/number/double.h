@@ -16,18 +16,12 @@ static inline void double_init(gla_numbers *n, void *x) { double_put(x, 0); }
 
 static inline void double_clear(gla_numbers *n, void *x) {}
 
-static inline void double_set(gla_numbers *n, void *z, const void *x) {
-    double_put(z, double_at(x));
-}
+static inline void double_set(gla_numbers *n, void *z, const void *x) { double_put(z, double_at(x)); }
 
 static inline double double_get_d(gla_numbers *n, const void *x) { return double_at(x); }
 
-static inline void double_get_mpfr(gla_numbers *n, mpfr_t z, const void *x) {
-    mpfr_set_d(z, double_at(x), MPFR_RNDN);
-}
+static inline void double_get_mpfr(gla_numbers *n, mpfr_t z, const void *x) { mpfr_set_d(z, double_at(x), MPFR_RNDN); }
 
-static inline void double_neg(gla_numbers *n, void *z, const void *x) {
-    double_put(z, -double_at(x));
-}
+static inline void double_neg(gla_numbers *n, void *z, const void *x) { double_put(z, -double_at(x)); }
 
 #endif

@@ -32,17 +32,11 @@ static double mp_get_d(gla_numbers *n, const void *x) { return mpfr_get_d(x, MPF
 
 static void mp_get_mpfr(gla_numbers *n, mpfr_t z, const void *x) { mpfr_set(z, x, MPFR_RNDN); }
 
-static void mp_add(gla_numbers *n, void *z, const void *x, const void *y) {
-    mpfr_add(z, x, y, MPFR_RNDN);
-}
+static void mp_add(gla_numbers *n, void *z, const void *x, const void *y) { mpfr_add(z, x, y, MPFR_RNDN); }
 
-static void mp_sub(gla_numbers *n, void *z, const void *x, const void *y) {
-    mpfr_sub(z, x, y, MPFR_RNDN);
-}
+static void mp_sub(gla_numbers *n, void *z, const void *x, const void *y) { mpfr_sub(z, x, y, MPFR_RNDN); }
 
-static void mp_mul(gla_numbers *n, void *z, const void *x, const void *y) {
-    mpfr_mul(z, x, y, MPFR_RNDN);
-}
+static void mp_mul(gla_numbers *n, void *z, const void *x, const void *y) { mpfr_mul(z, x, y, MPFR_RNDN); }
 
 static void mp_fma(gla_numbers *n, void *z, const void *x, const void *y, const void *w) {
     mpfr_fma(z, x, y, w, MPFR_RNDN);

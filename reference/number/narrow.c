@@ -40,23 +40,20 @@ static void narrow_set_d(gla_numbers *n, void *z, double x) {
 }
 
 static void narrow_add(gla_numbers *n, void *z, const void *x, const void *y) {
-    double_put(z, gla_round_add(&self(n)->format, self(n)->rounding, double_at(x), double_at(y),
-                                draw(self(n))));
+    double_put(z, gla_round_add(&self(n)->format, self(n)->rounding, double_at(x), double_at(y), draw(self(n))));
 }
 
 static void narrow_sub(gla_numbers *n, void *z, const void *x, const void *y) {
-    double_put(z, gla_round_add(&self(n)->format, self(n)->rounding, double_at(x), -double_at(y),
-                                draw(self(n))));
+    double_put(z, gla_round_add(&self(n)->format, self(n)->rounding, double_at(x), -double_at(y), draw(self(n))));
 }
 
 static void narrow_mul(gla_numbers *n, void *z, const void *x, const void *y) {
-    double_put(z, gla_round_mul(&self(n)->format, self(n)->rounding, double_at(x), double_at(y),
-                                draw(self(n))));
+    double_put(z, gla_round_mul(&self(n)->format, self(n)->rounding, double_at(x), double_at(y), draw(self(n))));
 }
 
 static void narrow_fma(gla_numbers *n, void *z, const void *x, const void *y, const void *w) {
-    double_put(z, gla_round_fma(&self(n)->format, self(n)->rounding, double_at(x), double_at(y),
-                                double_at(w), draw(self(n))));
+    double_put(
+        z, gla_round_fma(&self(n)->format, self(n)->rounding, double_at(x), double_at(y), double_at(w), draw(self(n))));
 }
 
 static void narrow_exp(gla_numbers *n, void *z, const void *x) {

@@ -9,8 +9,8 @@
  * A number is `size` bytes of the system's own making, reached through void pointers. Aliasing of results with
  * operands is always allowed. Each operation rounds once, by the system's own rule, unless its file says otherwise.
  *
- * A system is opened by name and serves the thread that opened it. Opening one sets that thread's MPFR exponent range to
- * the widest (code that emulates a narrow range with mpfr_subnormalize sets its own):
+ * A system is opened by name and serves the thread that opened it. Opening one sets that thread's MPFR exponent range
+ * to the widest (code that emulates a narrow range with mpfr_subnormalize sets its own):
  *     binary64  binary32                        IEEE, round to nearest even
  *     mpfr:P                                    P bits, round to nearest even, unbounded exponent
  *     interval:P                                enclosures [lo, hi] with P-bit ends, outward rounding
@@ -59,7 +59,7 @@ struct gla_number_ops {
     void (*clear)(gla_numbers *n, void *x);
     void (*set)(gla_numbers *n, void *z, const void *x);
     void (*set_d)(gla_numbers *n, void *z, double x);            /* x rounded into the system */
-    double (*get_d)(gla_numbers *n, const void *x);              /* nearest binary64 of the value (interval: midpoint) */
+    double (*get_d)(gla_numbers *n, const void *x);             /* nearest binary64 of the value (interval: midpoint) */
     void (*get_mpfr)(gla_numbers *n, mpfr_t z, const void *x);   /* the value, rounded to z's precision */
     void (*add)(gla_numbers *n, void *z, const void *x, const void *y);
     void (*sub)(gla_numbers *n, void *z, const void *x, const void *y);

@@ -37,23 +37,19 @@ const char *const gla_site_names[GLA_SITES] = {
 static const struct {
     const char *name;
     gla_numbers *(*open)(void);
-} plain[] = {{"binary64", gla_binary64_open},
-             {"binary32", gla_binary32_open},
-             {"counter", gla_counter_open}};
+} plain[] = {{"binary64", gla_binary64_open}, {"binary32", gla_binary32_open}, {"counter", gla_counter_open}};
 
 static const struct {
     const char *prefix;
     gla_numbers *(*open)(mpfr_prec_t precision);
-} precise[] = {
-    {"mpfr:", gla_mpfr_open}, {"interval:", gla_interval_open}, {"dual:", gla_dual_open}};
+} precise[] = {{"mpfr:", gla_mpfr_open}, {"interval:", gla_interval_open}, {"dual:", gla_dual_open}};
 
 static const char *const rounding_names[GLA_ROUNDINGS] = {
     [GLA_RN] = "rn", [GLA_RZ] = "rz", [GLA_RU] = "ru",  [GLA_RD] = "rd",
     [GLA_RA] = "ra", [GLA_RO] = "ro", [GLA_SR] = "sr:",
 };
 
-void gla_numbers_setup(gla_numbers *n, const struct gla_number_ops *ops, size_t size,
-                       const char *name) {
+void gla_numbers_setup(gla_numbers *n, const struct gla_number_ops *ops, size_t size, const char *name) {
     mpfr_set_emin(mpfr_get_emin_min());
     mpfr_set_emax(mpfr_get_emax_max());
     *n = (gla_numbers){.ops = ops, .size = size, .status = GLA_OK, .token = -1, .chunk = -1};
@@ -73,8 +69,7 @@ static bool read_digits(const char **text, uint64_t *value) {
     const char *at = *text;
     *value = 0;
     for (; *at >= '0' && *at <= '9'; at++)
-        if (__builtin_mul_overflow(*value, 10u, value) ||
-            __builtin_add_overflow(*value, (uint64_t)(*at - '0'), value))
+        if (__builtin_mul_overflow(*value, 10u, value) || __builtin_add_overflow(*value, (uint64_t)(*at - '0'), value))
             return false;
     if (at == *text) return false;
     *text = at;
@@ -99,8 +94,7 @@ static bool read_format(const char **text, gla_format *format) {
         if (skip(text, named[i]->name)) return *format = *named[i], true;
     int p, emin, emax;
     if (!skip(text, "format:") || !read_integer(text, 1, 53, &p) || !skip(text, ":") ||
-        !read_integer(text, -1022, 1023, &emin) || !skip(text, ":") ||
-        !read_integer(text, emin, 1023, &emax))
+        !read_integer(text, -1022, 1023, &emin) || !skip(text, ":") || !read_integer(text, emin, 1023, &emax))
         return false;
     *format = gla_format_of(p, emin, emax);
     return true;
@@ -148,24 +142,21 @@ static bool open_named(const char *text, gla_numbers **out) {
 
     gla_rounding rounding;
     uint64_t seed;
-    if (!read_format(&text, &format) || !read_rounding(&text, &rounding, &seed) || *text)
-        return false;
+    if (!read_format(&text, &format) || !read_rounding(&text, &rounding, &seed) || *text) return false;
     return *out = gla_narrow_open(&format, rounding, seed), true;
 }
 
 gla_status gla_numbers_open(const char *name, gla_numbers **out, gla_error *err) {
     *out = NULL;
     if (!name || strlen(name) >= sizeof(*out)->name || !open_named(name, out)) {
-        gla_fail(
-            err, GLA_UNKNOWN_NAME,
-            "no number system '%.40s'; there are binary64 binary32 mpfr:P interval:P dual:P "
-            "counter "
-            "recorder:NAME mixed:FORMAT bf16 f16 tf32 e4m3 e5m2 format:p:emin:emax, the narrow ones also with "
-            "/rn /rz /ru /rd /ra /ro /sr:SEED",
-            name ? name : "(null)");
-        return gla_hint(err, GLA_UNKNOWN_NAME,
-                        "P is %d..%d bits; p 1..53, -1022 <= emin <= emax <= 1023", LEAST_PRECISION,
-                        GREATEST_PRECISION);
+        gla_fail(err, GLA_UNKNOWN_NAME,
+                 "no number system '%.40s'; there are binary64 binary32 mpfr:P interval:P dual:P "
+                 "counter "
+                 "recorder:NAME mixed:FORMAT bf16 f16 tf32 e4m3 e5m2 format:p:emin:emax, the narrow ones also with "
+                 "/rn /rz /ru /rd /ra /ro /sr:SEED",
+                 name ? name : "(null)");
+        return gla_hint(err, GLA_UNKNOWN_NAME, "P is %d..%d bits; p 1..53, -1022 <= emin <= emax <= 1023",
+                        LEAST_PRECISION, GREATEST_PRECISION);
     }
     if (!*out) return gla_fail(err, GLA_NO_MEMORY, "no memory for the number system '%s'", name);
     snprintf((*out)->name, sizeof(*out)->name, "%s", name);

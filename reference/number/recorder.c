@@ -8,7 +8,7 @@
  * There is no dot and no axpy, so that every fma of a sum is an event of its own; a system whose
  * dot is more than a chain of fma (a tensor core) is therefore not replayed through a recorder.
  * Operands are read before the operation, since results may alias them. An event's doubles are the
- * nearest binary64 of the inner numbers.
+ * nearest binary64 of the inner numbers; under recorder:counter this looking counts as stores.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,9 +65,7 @@ static void recorder_clear(gla_numbers *n, void *x) { inner(n)->ops->clear(inner
 
 static double recorder_get_d(gla_numbers *n, const void *x) { return value(n, x); }
 
-static void recorder_get_mpfr(gla_numbers *n, mpfr_t z, const void *x) {
-    inner(n)->ops->get_mpfr(inner(n), z, x);
-}
+static void recorder_get_mpfr(gla_numbers *n, mpfr_t z, const void *x) { inner(n)->ops->get_mpfr(inner(n), z, x); }
 
 static void recorder_set(gla_numbers *n, void *z, const void *x) {
     double a = value(n, x);

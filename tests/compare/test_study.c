@@ -24,7 +24,7 @@ static gla_gate_gradient_row gate_gradient(gla_gate_rule *rule, double x, int64_
  * 8e-6 and less. */
 START_TEST(test_direct_and_strict_are_accurate) {
     static const double gates[] = {-1, -5, -10, -20, -40};
-    gla_gate_gradient_row row = gate_gradient(gla_gate_constant, gates[_i], 512);
+    gla_gate_gradient_row row = gate_gradient(gla_gate_constant, gates[_i], 256);
     ck_assert_msg(row.direct < 1e-6, "direct %g", row.direct);
     ck_assert_msg(row.strict < 1e-4, "strict %g", row.strict);
     ck_assert_msg(row.rms > 0, "rms %g", row.rms);
@@ -46,7 +46,7 @@ END_TEST
 /* Where alpha is near 1 nothing is lost by the suffix sum: the straddling pairs are as large as the
  * others. */
 START_TEST(test_suffix_is_fine_without_decay) {
-    gla_gate_gradient_row row = gate_gradient(gla_gate_sigmoid, 16, 512);
+    gla_gate_gradient_row row = gate_gradient(gla_gate_sigmoid, 16, 256);
     ck_assert_msg(row.suffix < 1e-4, "suffix %g", row.suffix);
     ck_assert_msg(row.direct < 1e-6, "direct %g", row.direct);
 }
@@ -59,6 +59,15 @@ START_TEST(test_gate_gradient_table) {
         ck_assert_int_gt(c->T, 0);
     }
     ck_assert_uint_eq(n, 20);
+}
+END_TEST
+
+START_TEST(test_reset_gates) {
+    for (int64_t t = 0; t < 256; t++) {
+        double g = gla_gate_every_32(-INFINITY, t, (gla_draw){test_seed(), 0, (uint64_t)t});
+        ck_assert(t % 32 ? g > -0.5 && g < -0.1 : g == -INFINITY);
+    }
+    ck_assert(gla_reset_gates[5] == -INFINITY && gla_reset_gates[6] == 0);
 }
 END_TEST
 
@@ -124,6 +133,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_suffix_loses_its_digits);
     tcase_add_test(t, test_suffix_is_fine_without_decay);
     tcase_add_test(t, test_gate_gradient_table);
+    tcase_add_test(t, test_reset_gates);
     tcase_add_test(t, test_infinite_gate_is_exact_reset);
     tcase_add_test(t, test_error_grows_with_the_gate);
     tcase_add_test(t, test_finite_mask_is_garbage);

@@ -42,8 +42,13 @@ static void make_case(gla_tensor_file *file, const char *layout, const char *pre
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         bool state = strstr(names[i], "state");
         int64_t shape[] = {1, 2, 1, 1};
-        if (state) shape[0] = packed ? 2 : 1, shape[1] = 1;
-        if (strcmp(layout, "BHTD") == 0 && !state) shape[1] = 1, shape[2] = 2;
+        if (state) {
+            shape[0] = packed ? 2 : 1;
+            shape[1] = 1;
+        } else if (strcmp(layout, "BHTD") == 0) {
+            shape[1] = 1;
+            shape[2] = 2;
+        }
         char name[40];
         snprintf(name, sizeof name, "%s%s", prefix, names[i]);
         int skip = packed && !state;

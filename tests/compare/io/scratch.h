@@ -62,6 +62,17 @@ static inline void spill(const char *path, const void *bytes, size_t size) {
     fclose(f);
 }
 
+static const char *const both_formats[] = {"x.safetensors", "x.npz"};
+
+/* A test case in which every test has its own folder. */
+static inline TCase *scratch_group(Suite *s, const char *name) {
+    TCase *t = tcase_create(name);
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, scratch_open, scratch_close);
+    suite_add_tcase(s, t);
+    return t;
+}
+
 /* splitmix64. */
 static inline uint64_t next_word(uint64_t *state) {
     uint64_t z = (*state += 0x9e3779b97f4a7c15u);

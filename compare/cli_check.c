@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * glassbox check: the outputs in a file against certified truth, within the bound that the declared profile earns.
+ *
+ * A case is judged when it has at least one output; several files and folders are judged one after the other and the
+ * exit status is the worst of them (broken 3 above mismatch 1 above uncertain 4; a bad file ends in 2).
+ * A candidate file must leave the inputs as they are, where it repeats them, and hold every output of the case file.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+#include "cli_report.h"
+
+static const char name[] = "check";
+
+typedef struct settings {
+    gla_case_options load;
+    const char *profile;
+    unsigned only; /* bit mask of outputs, 0 = all */
+    bool strict;
+    int64_t threads;
+    const char *json, *junit, *markdown;
+    char **paths;
+    size_t path_count;
+} settings;
+
+/* ---- command line ---- */
+
+enum { JSON = 256, JUNIT, MARKDOWN, STRICT };
+
+static const struct argp_option table[] = {
+    {"candidate", 'c', "FILE", 0, "Judge the outputs in FILE instead of the case's own", 0},
+    {"profile", 'p', "NAME", 0, "What the kernel declares about its rounding (default by the dtype of o; see list)", 0},
+    {"only", 'o', "NAMES", 0, "Judge these outputs alone, e.g. o,dq; one that is absent is an error", 0},
+    {"strict", STRICT, NULL, 0, "MARGINAL is a mismatch", 0},
+    {"threads", 'j', "N", 0, "Threads (default: all processors)", 0},
+    {"json", JSON, "FILE", 0, "Write the verdicts as JSON", 0},
+    {"junit", JUNIT, "FILE", 0, "Write the verdicts as JUnit XML", 0},
+    {"markdown", MARKDOWN, "FILE", 0, "Write the verdicts as a Markdown table", 0},
+    {0}};
+
+static error_t parse_only(struct argp_state *state, const char *text, unsigned *only) {
+    *only = 0;
+    while (*text) {
+        size_t length = strcspn(text, ",");
+        int found = -1;
+        for (int i = 0; i < GLA_OUTPUTS; i++)
+            if (strlen(gla_output_names[i]) == length && strncmp(text, gla_output_names[i], length) == 0) found = i;
+        if (found < 0) return cli_bad(state, "--only: no output '%.*s'", (int)length, text);
+        *only |= 1u << found;
+        text += length;
+        if (*text == ',') text++;
+    }
+    return *only ? 0 : cli_bad(state, "--only: no outputs named");
+}
+
+static error_t add_path(struct argp_state *state, settings *s, char *path) {
+    char **paths = realloc(s->paths, (s->path_count + 1) * sizeof *paths);
+    if (!paths) return cli_bad(state, "no memory");
+    s->paths = paths;
+    s->paths[s->path_count++] = path;
+    return 0;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    settings *s = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &s->load;
+        return 0;
+    case 'c':
+        s->load.candidate = argument;
+        return 0;
+    case 'p':
+        s->profile = argument;
+        return 0;
+    case 'o':
+        return parse_only(state, argument, &s->only);
+    case 'j':
+        return cli_integer(state, "--threads", argument, 1, 4096, &s->threads);
+    case STRICT:
+        s->strict = true;
+        return 0;
+    case JSON:
+        s->json = argument;
+        return 0;
+    case JUNIT:
+        s->junit = argument;
+        return 0;
+    case MARKDOWN:
+        s->markdown = argument;
+        return 0;
+    case ARGP_KEY_ARG:
+        return add_path(state, s, argument);
+    case ARGP_KEY_NO_ARGS:
+        return cli_bad(state, "no case file given");
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&cli_case_argp, 0, "", 0}, {0}};
+static const struct argp options = {
+    .options = table,
+    .parser = parse,
+    .args_doc = "CASE|FOLDER...",
+    .doc =
+        "Judge the outputs in a file against certified truth, element by element."
+        "\vPASS: every error is within the bound its declared roundings earn. MARGINAL: within twice its random part. "
+        "FAIL: beyond, or not finite. BROKEN: wrong shape, missing, or an input changed.\n"
+        "Exits with 0 pass, 1 mismatch, 2 bad file or usage, 3 broken candidate, 4 uncertified or nothing judged.\n\n"
+        "Example:\n  glassbox check data/real/gla_chunk_bf16_mild.safetensors",
+    .children = children};
+
+/* ---- one case ---- */
+
+/* A case as it is judged, with the strings its report points to. */
+typedef struct one_case {
+    cli_judged judged;
+    char name[200], path[4096], reproduce[4400], diagnosis[160];
+    gla_error error;
+} one_case;
+
+static void set_outputs(const gla_case *c, gla_candidate *out) {
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        if (!c->output[i].present) continue;
+        out->output[i].value = c->output[i].value;
+        out->output[i].format = gla_dtype_format(c->output[i].dtype);
+        out->output[i].wrong_shape = c->output[i].wrong_shape;
+        for (int d = 0; d < 4 && d < c->output[i].rank; d++) out->output[i].shape[d] = c->output[i].shape[d];
+    }
+}
+
+/* Outputs that should be there: those named by --only, else with a candidate file those of the case file. */
+static gla_status find_missing(const settings *s, const char *path, gla_candidate *out, gla_error *err) {
+    unsigned expected = s->only;
+    if (s->load.candidate && !s->only) {
+        gla_case_options own = s->load;
+        own.candidate = NULL;
+        gla_case whole;
+        gla_status status = gla_case_load(path, &own, &whole, err);
+        for (int i = 0; status == GLA_OK && i < GLA_OUTPUTS; i++)
+            if (whole.output[i].present) expected |= 1u << i;
+        gla_case_free(&whole);
+        if (status != GLA_OK) return status;
+    }
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (expected & (1u << i)) out->output[i].missing = !out->output[i].value && !out->output[i].wrong_shape;
+    return GLA_OK;
+}
+
+static bool same_tensor(const gla_named_tensor *a, const gla_named_tensor *b) {
+    return a->dtype == b->dtype && a->rank == b->rank && a->count == b->count &&
+           memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0 &&
+           memcmp(a->raw, b->raw, (size_t)a->count * gla_dtype_size(a->dtype)) == 0;
+}
+
+/* An input that the candidate file repeats must be the case's, bit for bit. */
+static gla_status find_changed(const settings *s, const char *path, gla_candidate *out, gla_error *err) {
+    if (!s->load.candidate) return GLA_OK;
+    gla_tensor_file own, other = {0};
+    gla_status status = gla_tensors_read(path, &own, err);
+    if (status == GLA_OK) status = gla_tensors_read(s->load.candidate, &other, err);
+    for (int i = 0; status == GLA_OK && i < GLA_INPUTS; i++) {
+        char full[400];
+        snprintf(full, sizeof full, "%s%s", s->load.prefix ? s->load.prefix : "", gla_input_names[i]);
+        const gla_named_tensor *a = gla_tensors_find(&own, full), *b = gla_tensors_find(&other, full);
+        if (a && b && !same_tensor(a, b)) out->changed |= 1u << i;
+    }
+    gla_tensors_free(&other);
+    gla_tensors_free(&own);
+    return status;
+}
+
+/* The profile asked for, or the default by the first output's dtype. */
+static const gla_profile *profile_for(const settings *s, const gla_candidate *c) {
+    if (s->profile) return gla_profile_named(s->profile);
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (c->output[i].format) return gla_profile_default(c->output[i].format);
+    return gla_profile_default(NULL);
+}
+
+static bool needs_backward(const gla_candidate *c, unsigned only) {
+    for (int i = GLA_DQ; i < GLA_OUTPUTS; i++)
+        if ((!only || (only & (1u << i))) && c->output[i].value) return true;
+    return false;
+}
+
+/* A failing candidate that another profile would accept is told so. */
+static void find_consistent(const settings *s, const gla_problem *p, const gla_candidate *c, const gla_truth *truth,
+                            const gla_profile *declared, one_case *x) {
+    static const struct {
+        const char *profile, *means;
+    } looser[] = {{"f32-chunk", "binary32 arithmetic in chunks"},
+                  {"f32-tf32", "tf32 operands"},
+                  {"chunk-f16", "f16 operands"},
+                  {"chunk-bf16", "bf16 operands"},
+                  {"bf16-state", "a state kept in bf16"}};
+    for (size_t i = 0; i < sizeof looser / sizeof *looser; i++) {
+        gla_judgement other;
+        const gla_profile *profile = gla_profile_named(looser[i].profile);
+        if (profile == declared) continue;
+        if (gla_judge(p, c, truth, profile, s->only, (int)s->threads, &other, NULL) != GLA_OK) return;
+        if (other.verdict > GLA_MARGINAL) continue;
+        snprintf(x->diagnosis, sizeof x->diagnosis, "consistent with %s: it passes under --profile %s", looser[i].means,
+                 looser[i].profile);
+        x->judged.diagnosis = x->diagnosis;
+        return;
+    }
+}
+
+static gla_status judge_case(const settings *s, const char *path, const gla_case *c, one_case *x) {
+    gla_candidate candidate = {0};
+    set_outputs(c, &candidate);
+    gla_status status = find_missing(s, path, &candidate, &x->error);
+    if (status == GLA_OK) status = find_changed(s, path, &candidate, &x->error);
+    if (status != GLA_OK) return status;
+
+    const gla_profile *profile = profile_for(s, &candidate);
+    cli_progress bar = cli_progress_start("truth");
+    gla_truth truth;
+    gla_truth_options o = {.backward = needs_backward(&candidate, s->only),
+                           .threads = (int)s->threads,
+                           .progress = cli_progress_step,
+                           .progress_data = &bar};
+    status = gla_truth_compute(&c->problem, &o, &truth, &x->error);
+    cli_progress_end(&bar);
+    gla_judgement *g = &x->judged.judgement;
+    if (status == GLA_OK)
+        status = gla_judge(&c->problem, &candidate, &truth, profile, s->only, (int)s->threads, g, &x->error);
+    if (status == GLA_OK && g->verdict == GLA_FAIL) find_consistent(s, &c->problem, &candidate, &truth, profile, x);
+    gla_truth_free(&truth);
+    return status;
+}
+
+/* The command that repeats this judgement. */
+static void set_reproduce(const settings *s, one_case *x) {
+    const gla_profile *profile = x->judged.judgement.profile;
+    snprintf(x->reproduce, sizeof x->reproduce, "glassbox check %s%s%s%s%s%s%s%s", x->path,
+             s->load.candidate ? " --candidate " : "", s->load.candidate ? s->load.candidate : "",
+             s->load.prefix ? " --prefix " : "", s->load.prefix ? s->load.prefix : "", profile ? " --profile " : "",
+             profile ? profile->name : "", s->load.allow_growth ? " --allow-growth" : "");
+    x->judged.reproduce = x->reproduce;
+}
+
+static void check_file(const settings *s, const char *path, one_case *x) {
+    gla_case c;
+    memset(x, 0, sizeof *x);
+    snprintf(x->path, sizeof x->path, "%s", path);
+    gla_status status = gla_case_load(path, &s->load, &c, &x->error);
+    snprintf(x->name, sizeof x->name, "%s", status == GLA_OK && c.name ? c.name : path);
+    if (status == GLA_OK) status = judge_case(s, path, &c, x);
+    gla_case_free(&c);
+    x->judged.name = x->name;
+    x->judged.path = x->path;
+    if (status != GLA_OK) {
+        x->judged.error = &x->error;
+        cli_fail(name, &x->error);
+    } else
+        set_reproduce(s, x);
+}
+
+/* ---- many cases ---- */
+
+typedef struct case_list {
+    one_case **at;
+    size_t count;
+} case_list;
+
+static bool judge_into(case_list *list, const settings *s, const char *path) {
+    one_case **at = realloc(list->at, (list->count + 1) * sizeof *at);
+    if (!at) return false;
+    list->at = at;
+    one_case *x = malloc(sizeof *x);
+    if (!x) return false;
+    at[list->count++] = x;
+    check_file(s, path, x);
+    if (!x->judged.error) cli_report_text(&x->judged);
+    fflush(stdout);
+    return true;
+}
+
+static int is_case_file(const struct dirent *entry) {
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot && (strcmp(dot, ".safetensors") == 0 || strcmp(dot, ".npz") == 0);
+}
+
+/* Every case file of a folder, in name order. */
+static bool judge_folder(case_list *list, const settings *s, const char *path) {
+    struct dirent **entries;
+    int count = scandir(path, &entries, is_case_file, alphasort);
+    if (count < 0) return judge_into(list, s, path); /* says why it cannot be read */
+    bool going = true;
+    for (int i = 0; i < count; i++) {
+        char full[4096];
+        snprintf(full, sizeof full, "%s/%s", path, entries[i]->d_name);
+        going = going && judge_into(list, s, full);
+        free(entries[i]);
+    }
+    free(entries);
+    return going;
+}
+
+/* The worst: a bad file, then broken, mismatch, uncertain, pass. */
+static int worst_status(const cli_judged *list, size_t count, bool strict) {
+    static const int order[] = {CLI_USAGE, CLI_BROKEN, CLI_MISMATCH, CLI_UNCERTAIN};
+    for (size_t o = 0; o < sizeof order / sizeof *order; o++)
+        for (size_t i = 0; i < count; i++)
+            if ((int)cli_judged_exit(&list[i], strict) == order[o]) return order[o];
+    return CLI_PASS;
+}
+
+static void print_totals(const cli_judged *list, size_t count) {
+    static const char *const verdicts[] = {"PASS", "MARGINAL", "UNCERTIFIED", "FAIL", "BROKEN", "NOT JUDGED"};
+    printf("%zu cases:", count);
+    for (size_t v = 0; v < sizeof verdicts / sizeof *verdicts; v++) {
+        int found = 0;
+        for (size_t i = 0; i < count; i++) found += strcmp(cli_verdict(&list[i]), verdicts[v]) == 0;
+        if (found) printf(" %d %s", found, verdicts[v]);
+    }
+    putchar('\n');
+}
+
+static int write_reports(const settings *s, const cli_judged *list, size_t count) {
+    gla_error err;
+    gla_status status = GLA_OK;
+    if (s->json) status = cli_report_json(s->json, list, count, &err);
+    if (status == GLA_OK && s->junit) status = cli_report_junit(s->junit, list, count, &err);
+    if (status == GLA_OK && s->markdown) status = cli_report_markdown(s->markdown, list, count, &err);
+    return status == GLA_OK ? CLI_PASS : cli_fail(name, &err);
+}
+
+static int report_all(const settings *s, const case_list *list) {
+    cli_judged *judged = calloc(list->count + 1, sizeof *judged);
+    if (!judged) return cli_complain(name, "no memory");
+    for (size_t i = 0; i < list->count; i++) judged[i] = list->at[i]->judged;
+    if (list->count > 1) print_totals(judged, list->count);
+    int written = write_reports(s, judged, list->count);
+    int status = worst_status(judged, list->count, s->strict);
+    free(judged);
+    return written != CLI_PASS ? written : status;
+}
+
+static int check_all(const settings *s) {
+    case_list list = {0};
+    bool going = true;
+    for (size_t i = 0; going && i < s->path_count; i++) {
+        struct stat info;
+        bool folder = stat(s->paths[i], &info) == 0 && S_ISDIR(info.st_mode);
+        going = folder ? judge_folder(&list, s, s->paths[i]) : judge_into(&list, s, s->paths[i]);
+    }
+    int status = going ? report_all(s, &list) : cli_complain(name, "no memory");
+    if (going && list.count == 0) {
+        cli_complain(name, "%s: no case files (*.safetensors, *.npz) to judge", s->paths[0]);
+        status = CLI_UNCERTAIN;
+    }
+    for (size_t i = 0; i < list.count; i++) free(list.at[i]);
+    free(list.at);
+    return status;
+}
+
+static int run(int argc, char **argv) {
+    settings s = {0};
+    int ended = cli_parse(&options, argc, argv, &s);
+    if (ended == CLI_GO_ON && s.profile && !gla_profile_named(s.profile))
+        ended = cli_complain(name, "no profile '%.40s' (see glassbox list)", s.profile);
+    if (ended == CLI_GO_ON && s.load.candidate && s.path_count > 1)
+        ended = cli_complain(name, "--candidate goes with one case file");
+    if (ended == CLI_GO_ON) ended = check_all(&s);
+    free(s.paths);
+    return ended;
+}
+
+const cli_command cli_check = {"check", "judge the outputs in a file against certified truth", run};

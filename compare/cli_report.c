@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A judgement as text: a line per tensor, then what is wrong with the bad ones, then how to see it again.
+ */
+#include "cli_report.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+const char *cli_place(gla_output output, const int64_t at[4], cli_place_text text) {
+    cli_index_text index;
+    snprintf(text, sizeof(cli_place_text), "%s%s", gla_output_names[output], cli_shape(at, index));
+    return text;
+}
+
+const char *cli_verdict(const cli_judged *j) {
+    if (j->error || (j->judgement.judged == 0 && !j->judgement.changed)) return "NOT JUDGED";
+    return gla_verdict_names[j->judgement.verdict];
+}
+
+cli_exit cli_judged_exit(const cli_judged *j, bool strict) {
+    if (j->error) return j->error->status == GLA_NO_MEMORY ? CLI_UNCERTAIN : CLI_USAGE;
+    if (j->judgement.judged == 0 && !j->judgement.changed) return CLI_UNCERTAIN;
+    switch (j->judgement.verdict) {
+    case GLA_PASS:
+        return CLI_PASS;
+    case GLA_MARGINAL:
+        return strict ? CLI_MISMATCH : CLI_PASS;
+    case GLA_UNCERTIFIED:
+        return CLI_UNCERTAIN;
+    case GLA_FAIL:
+        return CLI_MISMATCH;
+    case GLA_BROKEN:
+        break;
+    }
+    return CLI_BROKEN;
+}
+
+static cli_tint tint_of(gla_verdict verdict) {
+    static const cli_tint tint[] = {[GLA_PASS] = CLI_GREEN,
+                                    [GLA_MARGINAL] = CLI_YELLOW,
+                                    [GLA_UNCERTIFIED] = CLI_YELLOW,
+                                    [GLA_FAIL] = CLI_RED,
+                                    [GLA_BROKEN] = CLI_RED};
+    return tint[verdict];
+}
+
+static void print_verdict(gla_verdict verdict, int width) {
+    printf("%s%-*s%s", cli_on(tint_of(verdict)), width, gla_verdict_names[verdict], cli_off());
+}
+
+/* ---- one line per tensor ---- */
+
+static void print_row(gla_output output, const gla_tensor_verdict *v) {
+    cli_index_text at;
+    printf("  %-14s ", gla_output_names[output]);
+    print_verdict(v->verdict, 11);
+    if (v->verdict == GLA_BROKEN) {
+        printf("  %s: %s\n", v->why, cli_shape(v->shape, at));
+        return;
+    }
+    printf(" %9" PRId64 " %11.3g  %-16s %12.5g %12.5g %9.2g %9.2g\n", v->count, v->worst, cli_shape(v->at, at), v->got,
+           v->want, v->allowed, v->rms_truth > 0 ? v->rms_error / v->rms_truth : v->rms_error);
+}
+
+/* ---- what is wrong, a line per tensor that is not a plain pass ---- */
+
+static void print_trouble(gla_output output, const gla_tensor_verdict *v) {
+    cli_place_text place;
+    if (v->verdict == GLA_PASS || v->verdict == GLA_BROKEN) return;
+    printf("  %s:", gla_output_names[output]);
+    if (v->over)
+        printf(" %" PRId64 " of %" PRId64 " elements (%.3g %%) over the bound;", v->over, v->count,
+               100 * (double)v->over / (double)v->count);
+    if (v->marginal) printf(" %" PRId64 " marginal;", v->marginal);
+    if (v->nan + v->inf) printf(" %" PRId64 " NaN, %" PRId64 " Inf;", v->nan, v->inf);
+    if (v->uncertified) printf(" %" PRId64 " without certified truth;", v->uncertified);
+    if (v->first_bad[0] >= 0) printf(" first bad %s", cli_place(output, v->first_bad, place));
+    putchar('\n');
+}
+
+static void print_tensors(const gla_judgement *g) {
+    printf("  %-14s %-11s %9s %11s  %-16s %12s %12s %9s %9s\n", "output", "verdict", "elements", "error/bound",
+           "worst at", "got", "want", "bound", "rms ratio");
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (g->tensor[i].judged) print_row((gla_output)i, &g->tensor[i]);
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (g->tensor[i].judged) print_trouble((gla_output)i, &g->tensor[i]);
+}
+
+void cli_report_text(const cli_judged *j) {
+    if (j->error || (j->judgement.judged == 0 && !j->judgement.changed)) {
+        printf("%sNOT JUDGED%s %s: %s\n", cli_on(CLI_RED), cli_off(), j->name,
+               j->error ? j->error->what : "no output under test");
+        return;
+    }
+    print_verdict(j->judgement.verdict, 0);
+    printf(" %s  (profile %s: %s)\n", j->name, j->judgement.profile->name, j->judgement.profile->what);
+    print_tensors(&j->judgement);
+    for (int i = 0; i < GLA_INPUTS; i++)
+        if (j->judgement.changed & (1u << i)) printf("  input %s was changed by the candidate\n", gla_input_names[i]);
+    if (j->judgement.verdict != GLA_PASS && j->diagnosis) printf("  likely cause: %s\n", j->diagnosis);
+    if (j->judgement.verdict != GLA_PASS && j->reproduce) printf("  reproduce: %s\n", j->reproduce);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Judgements for people (text) and for machines (JSON, JUnit, Markdown).
+ */
+#ifndef GLASSBOX_CLI_REPORT_H
+#define GLASSBOX_CLI_REPORT_H
+
+#include "cli.h"
+#include "judge.h"
+
+/* One case after judging, or the reason why it could not be judged. Strings are the caller's. */
+typedef struct cli_judged {
+    const char *name, *path;
+    const char *reproduce;  /* the command that shows this again; NULL: none */
+    const char *diagnosis;  /* the likely cause, one line; NULL: none */
+    const gla_error *error; /* NULL: it was judged */
+    gla_judgement judgement;
+} cli_judged;
+
+/* The exit status of one case: BROKEN 3, FAIL 1 (MARGINAL too if strict), UNCERTIFIED or nothing judged 4, else 0. */
+cli_exit cli_judged_exit(const cli_judged *j, bool strict);
+
+/* cli_report.c: to stdout, at most 120 columns. */
+void cli_report_text(const cli_judged *j);
+
+/* cli_report_files.c: whole files or none. */
+gla_status cli_report_json(const char *path, const cli_judged *list, size_t count, gla_error *err);
+gla_status cli_report_junit(const char *path, const cli_judged *list, size_t count, gla_error *err);
+gla_status cli_report_markdown(const char *path, const cli_judged *list, size_t count, gla_error *err);
+
+/* Shared by both: "o[0,12,1,5]"; "NOT JUDGED" or the verdict's name. */
+typedef char cli_place_text[112];
+const char *cli_place(gla_output output, const int64_t at[4], cli_place_text text);
+const char *cli_verdict(const cli_judged *j);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Judgements as files: JSON (everything), JUnit XML (a test case per tensor), Markdown (a table, for a CI summary).
+ */
+#include "cli_report.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+
+/* ---- JSON ---- */
+
+/* JSON has no NaN and no infinity: they are strings. */
+static json_t *number(double x) {
+    if (isnan(x)) return json_string("NaN");
+    if (isinf(x)) return json_string(x > 0 ? "Infinity" : "-Infinity");
+    return json_real(x);
+}
+
+static json_t *index_to_json(const int64_t at[4]) {
+    return json_pack("[I, I, I, I]", (json_int_t)at[0], (json_int_t)at[1], (json_int_t)at[2], (json_int_t)at[3]);
+}
+
+static json_t *tensor_to_json(gla_output output, const gla_tensor_verdict *v) {
+    json_t *x = json_pack("{s:s, s:s, s:o}", "name", gla_output_names[output], "verdict", gla_verdict_names[v->verdict],
+                          "shape", index_to_json(v->shape));
+    if (!x || v->verdict == GLA_BROKEN) return x;
+    const struct {
+        const char *key;
+        int64_t value;
+    } counts[] = {{"elements", v->count},      {"nan", v->nan},           {"inf", v->inf},
+                  {"over", v->over},           {"marginal", v->marginal}, {"uncertified", v->uncertified},
+                  {"exact_required", v->exact}};
+    const struct {
+        const char *key;
+        double value;
+    } reals[] = {{"worst", v->worst},
+                 {"got", v->got},
+                 {"want", v->want},
+                 {"bound", v->allowed},
+                 {"rms_error", v->rms_error},
+                 {"rms_truth", v->rms_truth},
+                 {"median_bound_over_rms", v->loosest}};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        json_object_set_new(x, counts[i].key, json_integer(counts[i].value));
+    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
+        json_object_set_new(x, reals[i].key, number(reals[i].value));
+    json_object_set_new(x, "worst_at", index_to_json(v->at));
+    json_object_set_new(x, "first_bad", v->first_bad[0] >= 0 ? index_to_json(v->first_bad) : json_null());
+    return x;
+}
+
+static json_t *case_to_json(const cli_judged *j) {
+    json_t *tensors = json_array();
+    bool judged = !j->error && j->judgement.judged > 0;
+    for (int i = 0; i < GLA_OUTPUTS && judged; i++)
+        if (j->judgement.tensor[i].judged)
+            json_array_append_new(tensors, tensor_to_json((gla_output)i, &j->judgement.tensor[i]));
+    return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:o}", "case", j->name, "file", j->path, "verdict",
+                     cli_verdict(j), "profile", judged ? j->judgement.profile->name : NULL, "error",
+                     j->error ? j->error->what : NULL, "diagnosis", j->diagnosis, "reproduce", j->reproduce, "tensors",
+                     tensors);
+}
+
+static bool write_json(FILE *to, const cli_judged *list, size_t count) {
+    json_t *cases = json_array();
+    for (size_t i = 0; i < count; i++) json_array_append_new(cases, case_to_json(&list[i]));
+    json_t *all = json_pack("{s:s, s:s, s:o}", "program", "glassbox", "version", GLASSBOX_VERSION, "cases", cases);
+    bool good = all && json_array_size(cases) == count && json_dumpf(all, to, JSON_INDENT(2)) == 0;
+    fputc('\n', to);
+    json_decref(all);
+    return good;
+}
+
+/* ---- JUnit ---- */
+
+static void put_xml(FILE *to, const char *text) {
+    for (; *text; text++) switch (*text) {
+        case '&':
+            fputs("&amp;", to);
+            break;
+        case '<':
+            fputs("&lt;", to);
+            break;
+        case '>':
+            fputs("&gt;", to);
+            break;
+        case '"':
+            fputs("&quot;", to);
+            break;
+        default:
+            fputc((unsigned char)*text < ' ' ? ' ' : *text, to);
+        }
+}
+
+static void open_testcase(FILE *to, const char *of, const char *test) {
+    fputs("  <testcase classname=\"", to);
+    put_xml(to, of);
+    fprintf(to, "\" name=\"%s\">", test);
+}
+
+/* PASS and MARGINAL pass; FAIL and BROKEN are failures; what was not judged is an error. */
+static void write_testcase(FILE *to, const cli_judged *j, gla_output output, const gla_tensor_verdict *v) {
+    cli_place_text place;
+    open_testcase(to, j->name, gla_output_names[output]);
+    if (v->verdict == GLA_FAIL)
+        fprintf(to, "<failure message=\"%s: got %.9g, want %.9g, error/bound %.3g; %" PRId64 " over the bound\"/>",
+                cli_place(output, v->at, place), v->got, v->want, v->worst, v->over);
+    if (v->verdict == GLA_BROKEN) fprintf(to, "<failure message=\"BROKEN: %s\"/>", v->why);
+    if (v->verdict == GLA_UNCERTIFIED)
+        fprintf(to, "<error message=\"%" PRId64 " elements without certified truth\"/>", v->uncertified);
+    if (v->verdict == GLA_MARGINAL)
+        fprintf(to, "<system-out>MARGINAL: %" PRId64 " elements, error/bound %.3g</system-out>", v->marginal, v->worst);
+    fputs("</testcase>\n", to);
+}
+
+static void write_case(FILE *to, const cli_judged *j) {
+    if (j->error || j->judgement.judged == 0) {
+        open_testcase(to, j->name, "case");
+        fputs("<error message=\"", to);
+        put_xml(to, j->error ? j->error->what : "no output under test");
+        fputs("\"/></testcase>\n", to);
+        return;
+    }
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (j->judgement.tensor[i].judged) write_testcase(to, j, (gla_output)i, &j->judgement.tensor[i]);
+}
+
+typedef struct totals {
+    int tests, failures, errors;
+} totals;
+
+static totals count_tests(const cli_judged *list, size_t count) {
+    totals n = {0};
+    for (size_t c = 0; c < count; c++) {
+        bool judged = !list[c].error && list[c].judgement.judged > 0;
+        n.tests += judged ? list[c].judgement.judged : 1;
+        n.errors += !judged;
+        for (int i = 0; i < GLA_OUTPUTS && judged; i++) {
+            const gla_tensor_verdict *v = &list[c].judgement.tensor[i];
+            n.failures += v->judged && (v->verdict == GLA_FAIL || v->verdict == GLA_BROKEN);
+            n.errors += v->judged && v->verdict == GLA_UNCERTIFIED;
+        }
+    }
+    return n;
+}
+
+static bool write_junit(FILE *to, const cli_judged *list, size_t count) {
+    totals n = count_tests(list, count);
+    fprintf(to,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+            "<testsuites>\n <testsuite name=\"glassbox\" tests=\"%d\" failures=\"%d\" errors=\"%d\" skipped=\"0\">\n",
+            n.tests, n.failures, n.errors);
+    for (size_t i = 0; i < count; i++) write_case(to, &list[i]);
+    fputs(" </testsuite>\n</testsuites>\n", to);
+    return true;
+}
+
+/* ---- Markdown ---- */
+
+/* A cell: no bars, no line ends. */
+static void put_cell(FILE *to, const char *text) {
+    for (; *text; text++) fputc(*text == '|' || *text == '\n' ? ' ' : *text, to);
+}
+
+static void write_markdown_tensor(FILE *to, const cli_judged *j, gla_output output, const gla_tensor_verdict *v) {
+    cli_index_text at;
+    fputs("| ", to);
+    put_cell(to, j->name);
+    fprintf(to, " | %s | %s | ", gla_output_names[output], gla_verdict_names[v->verdict]);
+    if (v->verdict == GLA_BROKEN)
+        fprintf(to, "%s %s | | | | |\n", v->why, cli_shape(v->shape, at));
+    else
+        fprintf(to, "%.3g | %s | %.6g | %.6g | %" PRId64 " |\n", v->worst, cli_shape(v->at, at), v->got, v->want,
+                v->over);
+}
+
+static bool write_markdown(FILE *to, const cli_judged *list, size_t count) {
+    fputs("| case | output | verdict | error/bound | worst at | got | want | over the bound |\n"
+          "|---|---|---|---|---|---|---|---|\n",
+          to);
+    for (size_t c = 0; c < count; c++) {
+        const cli_judged *j = &list[c];
+        if (j->error || j->judgement.judged == 0) {
+            fputs("| ", to);
+            put_cell(to, j->name);
+            fputs(" | | NOT JUDGED | ", to);
+            put_cell(to, j->error ? j->error->what : "no output under test");
+            fputs(" | | | | |\n", to);
+            continue;
+        }
+        for (int i = 0; i < GLA_OUTPUTS; i++)
+            if (j->judgement.tensor[i].judged) write_markdown_tensor(to, j, (gla_output)i, &j->judgement.tensor[i]);
+    }
+    return true;
+}
+
+/* ---- files ---- */
+
+static gla_status write_file(const char *path, const cli_judged *list, size_t count,
+                             bool (*write)(FILE *, const cli_judged *, size_t), gla_error *err) {
+    cli_file file;
+    gla_status status = cli_file_open(path, &file, err);
+    if (status) return status;
+    if (write(file.to, list, count)) return cli_file_close(&file, err);
+    bool unwritten = ferror(file.to);
+    cli_file_abandon(&file);
+    if (unwritten) return gla_fail(err, GLA_IO_ERROR, "%.200s: cannot write", path);
+    return gla_fail(err, GLA_BAD_VALUE, "%.200s: a name is not UTF-8, or there is no memory", path);
+}
+
+gla_status cli_report_json(const char *path, const cli_judged *list, size_t count, gla_error *err) {
+    return write_file(path, list, count, write_json, err);
+}
+
+gla_status cli_report_junit(const char *path, const cli_judged *list, size_t count, gla_error *err) {
+    return write_file(path, list, count, write_junit, err);
+}
+
+gla_status cli_report_markdown(const char *path, const cli_judged *list, size_t count, gla_error *err) {
+    return write_file(path, list, count, write_markdown, err);
+}
