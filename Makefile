@@ -62,7 +62,10 @@ $(BUILD)/glassbox: $(CLI_OBJECTS) $(LIBFILES) $(LIBGLASSBOX)
 	$(CC) $(CFLAGS) -o $@ $(CLI_OBJECTS) $(LIBFILES) $(LIBGLASSBOX) $(FILE_LIBS) $(LIB_LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBFILES) $(LIBGLASSBOX)
-	$(CC) $(CFLAGS) -o $@ $< $(LIBFILES) $(LIBGLASSBOX) $(CHECK_LIBS) $(TEST_LIBS) $(FILE_LIBS) $(LIB_LIBS)
+	$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(LIBFILES) $(LIBGLASSBOX) $(CHECK_LIBS) $(TEST_LIBS) $(FILE_LIBS) $(LIB_LIBS)
+
+# Reports belong to the command line, not to a library.
+$(BUILD)/tests/compare/test_report: $(filter $(BUILD)/compare/cli_report% %cli_common.o %cli_file.o,$(CLI_OBJECTS))
 
 # A second oracle, in tests only.
 $(BUILD)/tests/compare/test_truth_arb: TEST_LIBS = -lflint-arb -lflint

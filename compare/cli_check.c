@@ -223,6 +223,7 @@ static gla_status judge_case(const settings *s, const char *path, const gla_case
     cli_progress bar = cli_progress_start("truth");
     gla_truth truth;
     gla_truth_options o = {.backward = needs_backward(&candidate, s->only),
+                           .close_enough = 0x1p-52,
                            .threads = (int)s->threads,
                            .progress = cli_progress_step,
                            .progress_data = &bar};

@@ -110,7 +110,7 @@ error_t cli_dtype(const struct argp_state *state, const char *text, gla_dtype *d
 }
 
 static const struct argp_option case_options[] = {
-    {"prefix", 'p', "TEXT", 0, "Text before every tensor name in the file, such as layers.0.", 5},
+    {"prefix", 'P', "TEXT", 0, "Text before every tensor name in the file, such as layers.0.", 5},
     {"mechanism", 'm', "NAME", 0, "Instead of the mechanism that the file names", 5},
     {"allow-growth", 'G', NULL, 0, "Accept log gates above 0", 5},
     {0}};
@@ -118,7 +118,7 @@ static const struct argp_option case_options[] = {
 static error_t parse_case_option(int key, char *argument, struct argp_state *state) {
     gla_case_options *o = state->input;
     switch (key) {
-    case 'p':
+    case 'P':
         o->prefix = argument;
         return 0;
     case 'm':
@@ -136,7 +136,7 @@ const struct argp cli_case_argp = {.options = case_options, .parser = parse_case
 
 /* ---- errors ---- */
 
-static cli_exit exit_of(gla_status status) { return status == GLA_NO_MEMORY ? CLI_UNCERTAIN : CLI_USAGE; }
+static int exit_of(gla_status status) { return status == GLA_NO_MEMORY ? CLI_UNCERTAIN : CLI_USAGE; }
 
 /* `name` of a command, or argv[0] of one. */
 static const char *with_program(const char *command, char text[64]) {

@@ -13,14 +13,19 @@ const char *cli_place(gla_output output, const int64_t at[4], cli_place_text tex
     return text;
 }
 
-const char *cli_verdict(const cli_judged *j) {
-    if (j->error || (j->judgement.judged == 0 && !j->judgement.changed)) return "NOT JUDGED";
-    return gla_verdict_names[j->judgement.verdict];
+bool cli_has_verdict(const cli_judged *j) {
+    return !j->error && (j->judgement.judged > 0 || j->judgement.changed != 0);
 }
+
+const char *cli_verdict(const cli_judged *j) {
+    return cli_has_verdict(j) ? gla_verdict_names[j->judgement.verdict] : "NOT JUDGED";
+}
+
+const char *cli_why_not_judged(const cli_judged *j) { return j->error ? j->error->what : "no output under test"; }
 
 cli_exit cli_judged_exit(const cli_judged *j, bool strict) {
     if (j->error) return j->error->status == GLA_NO_MEMORY ? CLI_UNCERTAIN : CLI_USAGE;
-    if (j->judgement.judged == 0 && !j->judgement.changed) return CLI_UNCERTAIN;
+    if (!cli_has_verdict(j)) return CLI_UNCERTAIN;
     switch (j->judgement.verdict) {
     case GLA_PASS:
         return CLI_PASS;
@@ -59,7 +64,7 @@ static void print_row(gla_output output, const gla_tensor_verdict *v) {
         printf("  %s: %s\n", v->why, cli_shape(v->shape, at));
         return;
     }
-    printf(" %9" PRId64 " %11.3g  %-16s %12.5g %12.5g %9.2g %9.2g\n", v->count, v->worst, cli_shape(v->at, at), v->got,
+    printf(" %9" PRId64 " %11.3g  %-16s %15.8g %15.8g %9.2g %9.2g\n", v->count, v->worst, cli_shape(v->at, at), v->got,
            v->want, v->allowed, v->rms_truth > 0 ? v->rms_error / v->rms_truth : v->rms_error);
 }
 
@@ -80,7 +85,7 @@ static void print_trouble(gla_output output, const gla_tensor_verdict *v) {
 }
 
 static void print_tensors(const gla_judgement *g) {
-    printf("  %-14s %-11s %9s %11s  %-16s %12s %12s %9s %9s\n", "output", "verdict", "elements", "error/bound",
+    printf("  %-14s %-11s %9s %11s  %-16s %15s %15s %9s %9s\n", "output", "verdict", "elements", "error/bound",
            "worst at", "got", "want", "bound", "rms ratio");
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (g->tensor[i].judged) print_row((gla_output)i, &g->tensor[i]);
@@ -89,16 +94,17 @@ static void print_tensors(const gla_judgement *g) {
 }
 
 void cli_report_text(const cli_judged *j) {
-    if (j->error || (j->judgement.judged == 0 && !j->judgement.changed)) {
-        printf("%sNOT JUDGED%s %s: %s\n", cli_on(CLI_RED), cli_off(), j->name,
-               j->error ? j->error->what : "no output under test");
+    if (!cli_has_verdict(j)) {
+        printf("%sNOT JUDGED%s %s: %s\n", cli_on(CLI_RED), cli_off(), j->name, cli_why_not_judged(j));
         return;
     }
     print_verdict(j->judgement.verdict, 0);
-    printf(" %s  (profile %s: %s)\n", j->name, j->judgement.profile->name, j->judgement.profile->what);
+    printf(" %s  (profile %s)\n", j->name, j->judgement.profile->name);
     print_tensors(&j->judgement);
     for (int i = 0; i < GLA_INPUTS; i++)
         if (j->judgement.changed & (1u << i)) printf("  input %s was changed by the candidate\n", gla_input_names[i]);
+    if (j->judgement.verdict != GLA_PASS)
+        printf("  profile %s: %s\n", j->judgement.profile->name, j->judgement.profile->what);
     if (j->judgement.verdict != GLA_PASS && j->diagnosis) printf("  likely cause: %s\n", j->diagnosis);
     if (j->judgement.verdict != GLA_PASS && j->reproduce) printf("  reproduce: %s\n", j->reproduce);
 }

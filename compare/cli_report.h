@@ -28,9 +28,11 @@ gla_status cli_report_json(const char *path, const cli_judged *list, size_t coun
 gla_status cli_report_junit(const char *path, const cli_judged *list, size_t count, gla_error *err);
 gla_status cli_report_markdown(const char *path, const cli_judged *list, size_t count, gla_error *err);
 
-/* Shared by both: "o[0,12,1,5]"; "NOT JUDGED" or the verdict's name. */
+/* Shared by both: "o[0,12,1,5]"; is there a verdict, its name or "NOT JUDGED", and why there is none. */
 typedef char cli_place_text[112];
 const char *cli_place(gla_output output, const int64_t at[4], cli_place_text text);
+bool cli_has_verdict(const cli_judged *j);
 const char *cli_verdict(const cli_judged *j);
+const char *cli_why_not_judged(const cli_judged *j);
 
 #endif

@@ -24,6 +24,7 @@ static json_t *index_to_json(const int64_t at[4]) {
 static json_t *tensor_to_json(gla_output output, const gla_tensor_verdict *v) {
     json_t *x = json_pack("{s:s, s:s, s:o}", "name", gla_output_names[output], "verdict", gla_verdict_names[v->verdict],
                           "shape", index_to_json(v->shape));
+    if (x && v->why) json_object_set_new(x, "why", json_string(v->why));
     if (!x || v->verdict == GLA_BROKEN) return x;
     const struct {
         const char *key;
@@ -50,16 +51,23 @@ static json_t *tensor_to_json(gla_output output, const gla_tensor_verdict *v) {
     return x;
 }
 
+static json_t *changed_to_json(unsigned changed) {
+    json_t *list = json_array();
+    for (int i = 0; i < GLA_INPUTS; i++)
+        if (changed & (1u << i)) json_array_append_new(list, json_string(gla_input_names[i]));
+    return list;
+}
+
 static json_t *case_to_json(const cli_judged *j) {
     json_t *tensors = json_array();
-    bool judged = !j->error && j->judgement.judged > 0;
+    bool judged = cli_has_verdict(j);
     for (int i = 0; i < GLA_OUTPUTS && judged; i++)
         if (j->judgement.tensor[i].judged)
             json_array_append_new(tensors, tensor_to_json((gla_output)i, &j->judgement.tensor[i]));
-    return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:o}", "case", j->name, "file", j->path, "verdict",
+    return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:o, s:o}", "case", j->name, "file", j->path, "verdict",
                      cli_verdict(j), "profile", judged ? j->judgement.profile->name : NULL, "error",
-                     j->error ? j->error->what : NULL, "diagnosis", j->diagnosis, "reproduce", j->reproduce, "tensors",
-                     tensors);
+                     j->error ? j->error->what : NULL, "diagnosis", j->diagnosis, "reproduce", j->reproduce,
+                     "changed_inputs", changed_to_json(j->judgement.changed), "tensors", tensors);
 }
 
 static bool write_json(FILE *to, const cli_judged *list, size_t count) {
@@ -114,14 +122,20 @@ static void write_testcase(FILE *to, const cli_judged *j, gla_output output, con
     fputs("</testcase>\n", to);
 }
 
+/* A test case that is no tensor, with a failure or an error. */
+static void write_other(FILE *to, const cli_judged *j, const char *test, const char *kind, const char *message) {
+    open_testcase(to, j->name, test);
+    fprintf(to, "<%s message=\"", kind);
+    put_xml(to, message);
+    fputs("\"/></testcase>\n", to);
+}
+
 static void write_case(FILE *to, const cli_judged *j) {
-    if (j->error || j->judgement.judged == 0) {
-        open_testcase(to, j->name, "case");
-        fputs("<error message=\"", to);
-        put_xml(to, j->error ? j->error->what : "no output under test");
-        fputs("\"/></testcase>\n", to);
+    if (!cli_has_verdict(j)) {
+        write_other(to, j, "case", "error", cli_why_not_judged(j));
         return;
     }
+    if (j->judgement.changed) write_other(to, j, "inputs", "failure", "BROKEN: inputs changed by the candidate");
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (j->judgement.tensor[i].judged) write_testcase(to, j, (gla_output)i, &j->judgement.tensor[i]);
 }
@@ -133,11 +147,13 @@ typedef struct totals {
 static totals count_tests(const cli_judged *list, size_t count) {
     totals n = {0};
     for (size_t c = 0; c < count; c++) {
-        bool judged = !list[c].error && list[c].judgement.judged > 0;
-        n.tests += judged ? list[c].judgement.judged : 1;
+        const gla_judgement *g = &list[c].judgement;
+        bool judged = cli_has_verdict(&list[c]), changed = judged && g->changed;
+        n.tests += judged ? g->judged + changed : 1;
         n.errors += !judged;
+        n.failures += changed;
         for (int i = 0; i < GLA_OUTPUTS && judged; i++) {
-            const gla_tensor_verdict *v = &list[c].judgement.tensor[i];
+            const gla_tensor_verdict *v = &g->tensor[i];
             n.failures += v->judged && (v->verdict == GLA_FAIL || v->verdict == GLA_BROKEN);
             n.errors += v->judged && v->verdict == GLA_UNCERTIFIED;
         }
@@ -175,23 +191,30 @@ static void write_markdown_tensor(FILE *to, const cli_judged *j, gla_output outp
                 v->over);
 }
 
+/* A row that is no tensor. */
+static void write_markdown_other(FILE *to, const cli_judged *j, const char *verdict, const char *why) {
+    fputs("| ", to);
+    put_cell(to, j->name);
+    fprintf(to, " | | %s | ", verdict);
+    put_cell(to, why);
+    fputs(" | | | | |\n", to);
+}
+
+static void write_markdown_case(FILE *to, const cli_judged *j) {
+    if (!cli_has_verdict(j)) {
+        write_markdown_other(to, j, cli_verdict(j), cli_why_not_judged(j));
+        return;
+    }
+    if (j->judgement.changed) write_markdown_other(to, j, "BROKEN", "inputs changed by the candidate");
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (j->judgement.tensor[i].judged) write_markdown_tensor(to, j, (gla_output)i, &j->judgement.tensor[i]);
+}
+
 static bool write_markdown(FILE *to, const cli_judged *list, size_t count) {
     fputs("| case | output | verdict | error/bound | worst at | got | want | over the bound |\n"
           "|---|---|---|---|---|---|---|---|\n",
           to);
-    for (size_t c = 0; c < count; c++) {
-        const cli_judged *j = &list[c];
-        if (j->error || j->judgement.judged == 0) {
-            fputs("| ", to);
-            put_cell(to, j->name);
-            fputs(" | | NOT JUDGED | ", to);
-            put_cell(to, j->error ? j->error->what : "no output under test");
-            fputs(" | | | | |\n", to);
-            continue;
-        }
-        for (int i = 0; i < GLA_OUTPUTS; i++)
-            if (j->judgement.tensor[i].judged) write_markdown_tensor(to, j, (gla_output)i, &j->judgement.tensor[i]);
-    }
+    for (size_t c = 0; c < count; c++) write_markdown_case(to, &list[c]);
     return true;
 }
 

@@ -108,9 +108,9 @@ static void print_table(const gla_truth *t, const gla_format *target) {
                cli_shape(t->tensor[i].shape, shape), t->tensor[i].count, all ? "" : cli_on(CLI_RED), s.certified,
                all ? "" : cli_off(), s.condition);
     }
-    printf("\ntarget %s: %" PRId64 " elements, %" PRId64 " decided by double-double, %" PRId64
-           " climbed to MPFR (highest precision %ld bits), %" PRId64 " uncertified\n",
-           target->name, elements, elements - t->undecided, t->undecided, t->bits, t->uncertified);
+    printf("\ntarget %s: %" PRId64 " elements, %" PRId64 " uncertified\n", target->name, elements, t->uncertified);
+    printf("%" PRId64 " decided by double-double, %" PRId64 " climbed to MPFR; highest precision %ld bits\n",
+           elements - t->undecided, t->undecided, t->bits);
 }
 
 /* ---- the file ---- */

@@ -66,6 +66,9 @@ typedef struct gla_judgement {
     gla_tensor_verdict tensor[GLA_OUTPUTS];
 } gla_judgement;
 
+/* Storing a result into its dtype: one rounding to nearest, counted in full. */
+gla_rounding_rule gla_stored_in(const gla_format *f);
+
 /* Judge every output present or expected in the candidate (and in `only`, a bit mask of 1u << gla_output; 0 = all). The
  * truth must be that of the same problem with target binary64. threads: 0 = all processors; the verdict does not depend
  * on it. Errors: GLA_NO_MEMORY, GLA_UNSUPPORTED. */

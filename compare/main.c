@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
-extern const cli_command cli_check, cli_list, cli_run, cli_truth, cli_cross, cli_gen, cli_study, cli_bench;
+extern const cli_command cli_check, cli_explain, cli_list, cli_run, cli_truth, cli_cross, cli_gen, cli_study, cli_bench;
 
-const cli_command *const cli_commands[] = {&cli_check, &cli_run,   &cli_truth, &cli_cross, &cli_gen,
-                                           &cli_study, &cli_list,  &cli_bench, NULL};
+const cli_command *const cli_commands[] = {&cli_check, &cli_explain, &cli_run,  &cli_truth, &cli_cross,
+                                           &cli_gen,   &cli_study,   &cli_list, &cli_bench, NULL};
 
 static void print_help(void) {
     puts("Usage: glassbox COMMAND [OPTION...]\n"

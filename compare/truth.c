@@ -22,19 +22,6 @@
 
 /* ---- units ---- */
 
-static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
-
-int64_t gla_unit_heads(const gla_problem *p) {
-    int64_t heads = 1;
-    for (int i = 0; i < GLA_INPUTS; i++) {
-        const gla_tensor *x = gla_problem_input((gla_problem *)p, (gla_input)i);
-        if (!x->at) continue;
-        int64_t group = p->H / x->heads;
-        heads = heads / gcd(heads, group) * group;
-    }
-    return heads;
-}
-
 static size_t unit_count(const gla_problem *p) { return (size_t)(p->N * (p->H / gla_unit_heads(p))); }
 
 /* ---- first pass: double-double ---- */
@@ -192,8 +179,10 @@ static void test_stretch(void *data, size_t index) {
         if (end > out->tensor[name].count) end = out->tensor[name].count;
         for (int64_t i = first; i < end; i++) {
             double hi = out->tensor[name].value[i], lo = out->tensor[name].low[i], value;
-            out->tensor[name].certified[i] =
-                gla_certify_pair(pass->options->target, pass->options->rounding, hi, lo, pass->bound[name][i], &value);
+            double bound = pass->bound[name][i];
+            bool rounded = gla_certify_pair(pass->options->target, pass->options->rounding, hi, lo, bound, &value);
+            bool close = isfinite(bound) && bound <= pass->options->close_enough * fmax(fabs(hi), 0x1p-149);
+            out->tensor[name].certified[i] = rounded ? 1 : close && bound > 0 ? 2 : 0;
             out->tensor[name].value[i] = value;
             out->tensor[name].low[i] = isfinite(value) ? (hi - value) + lo : 0;
         }

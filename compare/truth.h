@@ -22,8 +22,11 @@ typedef struct gla_truth_options {
     const gla_format *target; /* NULL = binary64 */
     gla_rounding rounding;    /* not stochastic */
     bool backward;
-    long cap_bits;                             /* 0 = 4096 */
-    int threads;                               /* 0 = all processors; the result does not depend on it */
+    double close_enough; /* 0: only correct rounding will do. Else an element proven to this relative error (or this part
+                            of 2^-149, the least binary32 number) is taken no further: exact ties in the last bit and
+                            underflowing results, which only a climb can decide, are left */
+    long cap_bits;       /* 0 = 4096 */
+    int threads;         /* 0 = all processors; the result does not depend on it */
     void (*progress)(void *data, double done); /* may be NULL; called on the caller's thread, done 0..1 */
     void *progress_data;
 } gla_truth_options;
@@ -33,7 +36,7 @@ typedef struct gla_truth {
         bool present;
         int64_t shape[4], count;
         double *value;      /* the truth, correctly rounded into the target if certified, else the best estimate */
-        uint8_t *certified; /* 1 = proven */
+        uint8_t *certified; /* 1 = proven correctly rounded, 2 = proven to within close_enough, 0 = open */
         double *magnitude;  /* the same formula on absolute values: condition number = magnitude / |value| */
         double *low; /* value + low is the truth to about 50 bits more than the target has; 0 if value is not finite */
     } tensor[GLA_OUTPUTS];

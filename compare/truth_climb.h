@@ -8,9 +8,6 @@
 #include "../reference/slice.h"
 #include "truth.h"
 
-/* The smallest number of neighbouring heads that shares no tensor with other heads; divides H. */
-int64_t gla_unit_heads(const gla_problem *p);
-
 /* Decide the open elements of sequence n, heads first .. first+heads-1, up to options->cap_bits; what stays open gets
  * the last midpoint as its best estimate. *bits is the highest precision used, 0 if nothing was open. Safe to run for
  * different units at the same time. */

@@ -42,6 +42,61 @@ int64_t gla_index_state(const gla_problem *p, const int64_t shape[4], const gla_
     return ((s->n * shape[1] + gla_head(p, shape[1], h)) * shape[2] + i) * shape[3] + j;
 }
 
+static bool is_state(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
+
+gla_part gla_part_of(const gla_problem *p, int64_t n, int64_t head, int64_t heads) {
+    gla_part part = {.problem = *p, .sequence = gla_sequence_at(p, n), .head = head};
+    gla_problem *own = &part.problem;
+    own->B = own->N = 1;
+    own->T = part.sequence.length;
+    own->H = heads;
+    own->cu_seqlens = NULL;
+    own->scale = gla_scale_of(p);
+    for (int i = 0; i < GLA_INPUTS; i++) {
+        gla_tensor *x = gla_problem_input(own, (gla_input)i);
+        if (!x->at) continue;
+        int64_t first = gla_head(p, x->heads, head);
+        bool state = i == GLA_IN_INITIAL_STATE || i == GLA_IN_DFINAL_STATE;
+        x->at += state ? n * x->stride[0] + first * x->stride[1]
+                       : part.sequence.b * x->stride[0] + part.sequence.start * x->stride[1] + first * x->stride[2];
+        x->heads = x->heads * heads / p->H;
+    }
+    return part;
+}
+
+static int64_t gcd(int64_t a, int64_t b) { return b == 0 ? a : gcd(b, a % b); }
+
+int64_t gla_unit_heads(const gla_problem *p) {
+    gla_problem copy = *p;
+    int64_t heads = 1; /* least common multiple of the group sizes */
+    for (int i = 0; i < GLA_INPUTS; i++) {
+        const gla_tensor *x = gla_problem_input(&copy, (gla_input)i);
+        if (!x->at) continue;
+        int64_t group = p->H / x->heads;
+        heads = heads / gcd(heads, group) * group;
+    }
+    return heads;
+}
+
+int64_t gla_part_to_whole(const gla_part *part, const gla_problem *p, gla_output name, int64_t index) {
+    int64_t own[4], whole[4], at[4];
+    gla_output_shape(&part->problem, name, own);
+    gla_output_shape(p, name, whole);
+    for (int d = 3; d >= 0; d--) {
+        at[d] = own[d] ? index % own[d] : 0;
+        index = own[d] ? index / own[d] : 0;
+    }
+    int64_t first = gla_head(p, whole[is_state(name) ? 1 : 2], part->head);
+    at[0] += is_state(name) ? part->sequence.n : part->sequence.b;
+    if (is_state(name))
+        at[1] += first;
+    else {
+        at[1] += part->sequence.start;
+        at[2] += first;
+    }
+    return ((at[0] * whole[1] + at[1]) * whole[2] + at[2]) * whole[3] + at[3];
+}
+
 double gla_scale_of(const gla_problem *p) {
     if (p->scale != 0) return p->scale;
     mpfr_t x;

@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FAR = 1 << 20 }; /* units are kept within +-FAR; an exact zero has +FAR */
 
@@ -35,9 +36,26 @@ static int unit_of(double x) {
     return e - 53 + __builtin_ctzll((unsigned long long)bits);
 }
 
+/* 2^e, quicker than ldexp; e outside binary64's normal range gives 0 or infinity. */
+static double power_of_two(int e) {
+    if (e < -1022) return 0;
+    if (e > 1023) return INFINITY;
+    uint64_t bits = (uint64_t)(e + 1023) << 52;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Exponent of the leading bit of a normal number; subnormals count as 2^-1023. */
+static int leading_bit(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (int)(bits >> 52 & 0x7ff) - 1023;
+}
+
 static gla_error_number exactly(double x) { return (gla_error_number){.x = x, .size = fabs(x), .unit = unit_of(x)}; }
 
-static bool fits(double size, int unit, int p) { return size == 0 || size <= ldexp(1, clamp_unit(unit + p)); }
+static bool fits(double size, int unit, int p) { return size == 0 || size <= power_of_two(unit + p); }
 
 void gla_error_round(gla_error_number *x, const gla_rounding_rule *rule) {
     if (rule->u == 0 || fits(x->size, x->unit, rule->p)) return;
@@ -49,7 +67,7 @@ void gla_error_round(gla_error_number *x, const gla_rounding_rule *rule) {
         x->lin += e;
     }
     x->size = fabs(x->x) * (1 + rule->u); /* from here on it is a number of p bits */
-    x->unit = x->x == 0 ? -FAR : clamp_unit(ilogb(x->x) - rule->p + 1);
+    x->unit = x->x == 0 ? -FAR : clamp_unit(leading_bit(x->x) - rule->p + 1);
 }
 
 double gla_error_bound(const gla_error_number *x, double lambda) {
@@ -176,7 +194,7 @@ static void dot(gla_numbers *n, void *at, const void *x, ptrdiff_t xs, const voi
             sum.det += m->sum.tiny;
         }
         sum.size = fabs(sum.x) * (1 + u);
-        sum.unit = sum.x == 0 ? -FAR : clamp_unit(ilogb(sum.x) - m->sum.p + 1);
+        sum.unit = sum.x == 0 ? -FAR : clamp_unit(leading_bit(sum.x) - m->sum.p + 1);
     }
     *z = sum;
 }

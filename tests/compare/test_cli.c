@@ -231,6 +231,33 @@ START_TEST(list_is_true) {
 }
 END_TEST
 
+/* The README names everything that is listed, and every command. */
+START_TEST(readme_is_complete) {
+    static const char *const keys[] = {"mechanisms", "formulations", "routes", "numbers", "profiles"};
+    char *readme = read_all("README.md");
+    outcome o = shell("$GLASSBOX list --json");
+    json_t *all = json_loads(o.out, 0, NULL), *row;
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+        size_t i;
+        json_array_foreach(json_object_get(all, keys[k]), i, row) {
+            const char *name = json_string_value(json_object_get(row, "name"));
+            bool implied = strcmp(keys[k], "routes") == 0 && strcmp(name, "default") == 0;
+            ck_assert_msg(implied || strstr(readme, name), "%s is not in README.md", name);
+        }
+    }
+    json_decref(all);
+    done(o);
+    o = shell("$GLASSBOX --help | sed -n '/^Commands/,/^$/s/^  \\([a-z]*\\) .*/\\1/p'");
+    for (char *name = strtok(o.out, "\n"); name; name = strtok(NULL, "\n")) {
+        char use[64];
+        snprintf(use, sizeof use, "    glassbox %s ", name);
+        ck_assert_msg(strstr(readme, use) != NULL, "no example of %s in README.md", name);
+    }
+    done(o);
+    free(readme);
+}
+END_TEST
+
 /* ---- gen, run, truth, cross, study ---- */
 
 static void expect_tensors(const char *file, const char *const *names, size_t count) {
@@ -401,6 +428,7 @@ static Suite *suite(void) {
     tcase_add_test(c, bad_names_in_lists);
     tcase_add_test(c, list_is_json);
     tcase_add_test(c, list_is_true);
+    tcase_add_test(c, readme_is_complete);
     tcase_add_test(c, gen_run_truth);
     tcase_add_test(c, truth_says_uncertified);
     tcase_add_test(c, table_of_run);

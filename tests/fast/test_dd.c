@@ -27,7 +27,10 @@ static double uniform(void) { return (double)(draw() >> 11) * 0x1p-53; }
 static int64_t below(int64_t n) { return (int64_t)(draw() % (uint64_t)n); }
 static double signed_unit(void) { return 2 * uniform() - 1; }
 /* All 53 bits, exponent within +-range. */
-static double wide(int range) { return ldexp(signed_unit(), (int)below(2 * range + 1) - range); }
+static double wide(int range) {
+    double x = signed_unit();
+    return ldexp(x, (int)below(2 * range + 1) - range);
+}
 
 static void begin(void) { state = test_seed() * 1000003; }
 
@@ -73,7 +76,7 @@ START_TEST(products_and_sums_of_pairs_keep_their_bounds) {
     const double a = 3, b = 3, u2 = 0x1p-106, slack = 1 + 0x1p-40;
     for (int n = 0; n < 100000; n++) {
         dd x = wide_pair(a), y = wide_pair(b);
-        if (n % 3 == 0) y = (dd){-x.hi * (1 + 0x1p-52 * (double)below(3)), x.lo * signed_unit()}; /* cancels */
+        if (n % 3 == 0) y = (dd){-x.hi * (1 + 0x1p-52 * (double)below(3)), 0.5 * x.lo}; /* cancels */
         MPFR_DECL_INIT(X, 2400);
         MPFR_DECL_INIT(Y, 2400);
         MPFR_DECL_INIT(Z, 2400);
@@ -120,8 +123,8 @@ START_TEST(exp_is_right_to_8_units) {
     for (int n = 0; n < 60000; n++) {
         check_exp(-8 * uniform());
         check_exp(693 * signed_unit());
-        check_exp(-uniform() * ldexp(1, -(int)below(60)));
-        check_exp(((double)below(200000) - 180000 + 0.5 + 1e-9 * signed_unit()) * 0x1.62e42fefa39efp-9);
+        check_exp(-fabs(wide(60)) * 0x1p-60);
+        check_exp(((double)below(200000) - 180000 + 0.5) * 0x1.62e42fefa39efp-9); /* r at its largest */
     }
     check_exp(-624);
     check_exp(nextafter(-624, -700));
@@ -167,7 +170,7 @@ enum kind { ORDINARY, RESETS, TINY_PRODUCTS, GROWTH, DYADIC, DEEP_DECAY, KINDS }
 
 static double value_of(enum kind kind) {
     if (below(16) == 0) return 0;
-    if (kind == TINY_PRODUCTS) return ldexp(signed_unit(), -300 - (int)below(400));
+    if (kind == TINY_PRODUCTS) return wide(200) * 0x1p-500;
     if (kind == DYADIC) return (double)(below(17) - 8);
     return (double)(float)wide(3);
 }
@@ -176,7 +179,7 @@ static double gate_of(enum kind kind) {
     if (kind == DYADIC) return below(4) ? 0 : -INFINITY;
     if (kind == RESETS && below(4) == 0) return -INFINITY;
     if (kind == GROWTH) return 3 * signed_unit();
-    if (kind == DEEP_DECAY) return -ldexp(uniform(), (int)below(11));
+    if (kind == DEEP_DECAY) return -fabs(wide(10));
     return below(8) ? -uniform() : 0;
 }
 
@@ -268,8 +271,9 @@ START_TEST(engine_keeps_its_bound) {
     int trials = test_long() ? 3000 : 180;
     for (int n = 0; n < trials; n++) {
         enum kind kind = (enum kind)(n % KINDS);
-        struct trial x =
-            new_trial(kind, 1 + below(24), 1 + below(19), 1 + below(19), (unsigned)draw() & (unsigned)draw());
+        int64_t T = 1 + below(24), dk = 1 + below(19), dv = 1 + below(19);
+        unsigned some = (unsigned)draw(), quarter = some & (unsigned)draw();
+        struct trial x = new_trial(kind, T, dk, dv, quarter);
         check_trial(&x, kind, n % 4 != 0);
         free_trial(&x);
     }

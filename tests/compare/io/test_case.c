@@ -58,6 +58,23 @@ START_TEST(no_outputs_is_a_case_too) {
 }
 END_TEST
 
+/* H is the largest head count, whichever tensor has it. */
+START_TEST(heads_are_those_of_the_largest) {
+    for (int largest = 0; largest < 4; largest++) {
+        static const char *const names[] = {"q", "k", "v", "g"};
+        gla_tensor_file file = {0};
+        for (int i = 0; i < 4; i++) add(&file, names[i], GLA_F32, 4, (int64_t[]){1, 2, i == largest ? 6 : 3, 2});
+        gla_case c;
+        gla_error err;
+        ck_assert_msg(build(&file, &c, &err) == GLA_OK, "%s", err.what);
+        ck_assert_int_eq(c.problem.H, 6);
+        for (int i = 0; i < 4; i++)
+            ck_assert_int_eq(gla_problem_input(&c.problem, (gla_input)i)->heads, i == largest ? 6 : 3);
+        gla_case_free(&c);
+    }
+}
+END_TEST
+
 START_TEST(names_have_an_alias) {
     gla_tensor_file file = plain_file(true);
     drop(&file, "g");
@@ -229,7 +246,7 @@ END_TEST
 START_TEST(a_problem_saved_is_the_same_problem) {
     static const char *const names[] = {"back.safetensors", "back.npz"};
     gla_tensor_file file = _i < 2 ? plain_file(true) : packed_file(true), again = {0};
-    gla_tensors_set_meta(&file, "scale", "0.3", NULL);
+    gla_tensors_set_meta(&file, "scale", "0.08838834764831845", NULL);
     gla_tensors_set_meta(&file, "reverse", "true", NULL);
     gla_case a, b;
     gla_error err;
@@ -313,6 +330,7 @@ static Suite *suite(void) {
     TCase *t = scratch_group(s, "good files");
     tcase_add_test(t, a_plain_case);
     tcase_add_test(t, no_outputs_is_a_case_too);
+    tcase_add_test(t, heads_are_those_of_the_largest);
     tcase_add_test(t, names_have_an_alias);
     tcase_add_test(t, exchanged_axes_give_the_same_case);
     tcase_add_test(t, packed_sequences);

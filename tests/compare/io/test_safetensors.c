@@ -42,6 +42,8 @@ static const struct bad_header {
      "header, byte"},
     {"{\"q\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, GLA_BAD_FILE, "2^31"},
     {"{\"q\":{\"dtype\":\"F32\",\"shape\":[65536,65536],\"data_offsets\":[0,0]}}", 0, GLA_BAD_FILE, "[65536,65536]"},
+    {"{\"q\":{\"dtype\":\"F32\",\"shape\":[0,9223372036854775807],\"data_offsets\":[0,0]}}", 0, GLA_BAD_FILE, "2^31"},
+    {"{\"q\":{\"dtype\":\"F32\",\"shape\":[2,4611686018427387904],\"data_offsets\":[0,0]}}", 0, GLA_BAD_FILE, "2^31"},
     {"{\"q\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807,0],\"data_offsets\":[0,0]}}", 0, GLA_BAD_FILE, "2^31"},
     {"{\"q\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, GLA_BAD_FILE, "'q': data_offsets"},
     {"{\"q\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", 4, GLA_BAD_FILE, "'q': data_offsets"},

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One element's bound, source by source; contract in explain.h. Only the sequence and the block of heads that hold the
+ * element are run.
+ */
+#include "explain.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../reference/slice.h"
+
+static bool is_state(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
+
+static const char *const site_words[GLA_SITES] = {
+    [GLA_SITE_GATE_SUM] = "cumulative log gates in base 2, shared by many terms",
+    [GLA_SITE_Q_DECAYED] = "q e^Gamma as operand",
+    [GLA_SITE_K_DECAYED] = "k e^(Gamma_m - Gamma) as operand",
+    [GLA_SITE_V_DECAYED] = "v e^(Eps_m - Eps) as operand",
+    [GLA_SITE_STATE_READ] = "the chunk state as operand",
+    [GLA_SITE_STATE] = "the state as it is carried",
+    [GLA_SITE_SCORE] = "scores P as operand",
+    [GLA_SITE_DSTATE_READ] = "the state's gradient as operand",
+    [GLA_SITE_DSTATE] = "the state's gradient as it is carried",
+    [GLA_SITE_DSCORE] = "score gradients dP as operand",
+    [GLA_SITE_GATE_TERM] = "q*dq - k*dk before it is summed",
+    [GLA_SITE_OUTPUT] = "the output",
+    [GLA_SITE_OUTPUT_WIDE] = "the output",
+};
+
+/* The parts of a model as a list: each with its name, its rule, and the model that has it alone. */
+typedef struct source {
+    const char *name, *what;
+    gla_rounding_rule rule;
+    gla_error_model alone;
+} source;
+
+static int list_sources(const gla_error_model *m, source list[GLA_TERMS]) {
+    int count = 0;
+    if (m->op.u > 0) list[count++] = (source){"arithmetic", "every elementwise operation", m->op, {.op = m->op}};
+    if (m->exp.u > 0) list[count++] = (source){"exp", "the exponential itself", m->exp, {.exp = m->exp}};
+    if (m->exp_argument > 0)
+        list[count++] = (source){
+            "exp argument", "its argument in base 2", {.u = m->exp_argument}, {.exp_argument = m->exp_argument}};
+    if (m->operand.u > 0)
+        list[count++] =
+            (source){"operands", "operands as the product unit reads them", m->operand, {.operand = m->operand}};
+    if (m->sum.u > 0) list[count++] = (source){"sums", "accumulation inside products", m->sum, {.sum = m->sum}};
+    for (int i = 0; i < GLA_SITES; i++) {
+        if (m->site[i].u == 0) continue;
+        source s = {gla_site_names[i], site_words[i], m->site[i], {.exp_argument = 0}};
+        s.alone.site[i] = m->site[i];
+        list[count++] = s;
+    }
+    return count;
+}
+
+/* Which sequence and block of heads hold the element, and where it lies there. */
+typedef struct place {
+    gla_part part;
+    int64_t index;
+} place;
+
+static int64_t sequence_of(const gla_problem *p, gla_output name, const int64_t at[4]) {
+    if (is_state(name) || !p->cu_seqlens) return at[0];
+    int64_t n = 0;
+    while (p->cu_seqlens[n + 1] <= at[1]) n++;
+    return n;
+}
+
+static place place_of(const gla_problem *p, gla_output name, const int64_t at[4]) {
+    int64_t whole[4], own[4], heads = gla_unit_heads(p), i[4];
+    gla_output_shape(p, name, whole);
+    int64_t head = at[is_state(name) ? 1 : 2] * (p->H / whole[is_state(name) ? 1 : 2]) / heads * heads;
+    place x = {.part = gla_part_of(p, sequence_of(p, name, at), head, heads)};
+    gla_output_shape(&x.part.problem, name, own);
+    memcpy(i, at, sizeof i);
+    i[0] = 0;
+    if (is_state(name))
+        i[1] -= gla_head(p, whole[1], head);
+    else {
+        i[1] -= x.part.sequence.start;
+        i[2] -= gla_head(p, whole[2], head);
+    }
+    x.index = ((i[0] * own[1] + i[1]) * own[2] + i[2]) * own[3] + i[3];
+    return x;
+}
+
+/* The element's error number under one model. */
+static gla_status run_model(const place *x, const char *form_text, gla_output name, const gla_error_model *model,
+                            gla_error_number *out, gla_error *err) {
+    gla_form form;
+    gla_result r = {0};
+    gla_status status = gla_form_parse(form_text, &form, err);
+    if (status != GLA_OK) return status;
+    form.backward = name >= GLA_DQ;
+    gla_numbers *n = gla_error_open(model);
+    if (!n) return gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
+    status = gla_run(gla_mechanism_named("gla"), &x->part.problem, &form, n, &r, err);
+    if (status == GLA_OK && !r.tensor[name].at)
+        status = gla_fail(err, GLA_UNSUPPORTED, "this problem has no %s", gla_output_names[name]);
+    if (status == GLA_OK) *out = *(const gla_error_number *)gla_result_at(&r, name, x->index);
+    gla_result_free(&r);
+    gla_numbers_close(n);
+    return status;
+}
+
+static void add_term(gla_explanation *out, const char *name, const char *what, gla_rounding_rule rule,
+                     const gla_error_number *e) {
+    out->term[out->terms++] = (gla_term){name, what, rule, GLA_ERROR_LAMBDA * sqrt(e->var), e->lin, e->det};
+}
+
+static gla_status check_place(const gla_problem *p, gla_output name, const int64_t at[4], gla_error *err) {
+    int64_t shape[4];
+    gla_output_shape(p, name, shape);
+    for (int d = 0; d < 4; d++)
+        if (at[d] < 0 || at[d] >= shape[d])
+            return gla_fail(err, GLA_BAD_SHAPE, "%s[%lld,%lld,%lld,%lld] lies outside [%lld,%lld,%lld,%lld]",
+                            gla_output_names[name], (long long)at[0], (long long)at[1], (long long)at[2],
+                            (long long)at[3], (long long)shape[0], (long long)shape[1], (long long)shape[2],
+                            (long long)shape[3]);
+    return GLA_OK;
+}
+
+gla_status gla_explain(const gla_problem *p, const gla_profile *profile, gla_output name, const int64_t at[4],
+                       const gla_format *format, gla_explanation *out, gla_error *err) {
+    memset(out, 0, sizeof *out);
+    gla_status status = check_place(p, name, at, err);
+    if (status != GLA_OK) return status;
+    place x = place_of(p, name, at);
+    source list[GLA_TERMS];
+    gla_error_number e;
+    int count = list_sources(&profile->model, list);
+    for (int i = 0; i < count && status == GLA_OK; i++) {
+        status = run_model(&x, profile->form, name, &list[i].alone, &e, err);
+        if (status == GLA_OK) add_term(out, list[i].name, list[i].what, list[i].rule, &e);
+    }
+    if (status == GLA_OK) status = run_model(&x, profile->form, name, &profile->model, &e, err);
+    if (status != GLA_OK) return status;
+    gla_rounding_rule stored = gla_stored_in(format);
+    gla_error_number last = {.x = e.x, .size = e.size, .unit = e.unit};
+    gla_error_round(&last, &stored);
+    add_term(out, "stored", "the result in the dtype it is stored in", stored, &last);
+    gla_error_round(&e, &stored);
+    out->random = GLA_ERROR_LAMBDA * sqrt(e.var);
+    out->worst = e.lin;
+    out->systematic = e.det;
+    out->allowed = gla_error_bound(&e, GLA_ERROR_LAMBDA);
+    return GLA_OK;
+}
