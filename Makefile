@@ -48,7 +48,7 @@ $(BUILD)/%.o: %.c
 	$(CC) $(STRICT) $(CFLAGS) $(DEPFLAGS) -I. -c $< -o $@
 
 # The double-double engine lives by its vector loops.
-$(BUILD)/fast/cpu/%.o: CFLAGS += -O3
+$(BUILD)/fast/cpu/%.o: override CFLAGS += -O3
 
 $(LIBGLASSBOX): $(LIB_OBJECTS)
 	@rm -f $@
@@ -104,11 +104,11 @@ check-asan: ## the suites under ASan and UBSan, in build/asan
 	@GLASSBOX=$(BUILD)/asan/glassbox CK_TIMEOUT_MULTIPLIER=10 tests/run $(TESTS:%.c=$(BUILD)/asan/%)
 
 # valgrind is 30 times slower: the small suites only, in one process each.
-VALGRIND_TESTS := reference/test_form reference/test_problem compare/io/test_case
-check-valgrind: all tests ## the small suites under valgrind
-	@for test in $(VALGRIND_TESTS); do \
+VALGRIND_TESTS := $(addprefix $(BUILD)/tests/,reference/test_form reference/test_problem compare/io/test_case)
+check-valgrind: $(VALGRIND_TESTS) ## the small suites under valgrind
+	@for test in $^; do \
 	    CK_FORK=no CK_TIMEOUT_MULTIPLIER=30 valgrind -q --leak-check=full --errors-for-leak-kinds=definite \
-	        --error-exitcode=9 $(BUILD)/tests/$$(dirname $$test)/$$(basename $$test) || exit 1; \
+	        --error-exitcode=9 $$test || exit 1; \
 	done
 
 $(BUILD)/tests/bench/bench_arb: TEST_LIBS = -lflint-arb -lflint

@@ -206,7 +206,8 @@ gla_case_spec gla_random_shape(const char *family, uint64_t seed, int64_t C) {
     s.dv = widths[(key + apart) % WIDTHS]; /* never dk */
     s.H = heads[group][0];
     s.Hk = heads[group][1];
-    s.varlen = pick(&next, 4) == 0;
+    const gla_family *known = gla_family_named(family);
+    s.varlen = pick(&next, 4) == 0 || (known && known->varlen);
     s.B = s.varlen ? 1 : 1 + pick(&next, 2);
     s.gv = pick(&next, 2);
     s.initial_state = pick(&next, 2);

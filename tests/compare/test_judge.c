@@ -15,7 +15,7 @@ static gla_truth truth;
 static gla_candidate candidate;
 static double *stored[GLA_OUTPUTS];
 
-static void make_candidate(void) {
+static void make_candidate(const gla_problem *p) {
     gla_error err;
     gla_numbers *n;
     gla_form form;
@@ -23,10 +23,11 @@ static void make_candidate(void) {
     gla_form_parse("chunkwise:64:16+anchor", &form, &err);
     form.backward = true;
     ck_assert(gla_numbers_open("mixed:bf16", &n, &err) == GLA_OK);
-    ck_assert(gla_run(gla_mechanism_named("gla"), &problem.problem, &form, n, &r, &err) == GLA_OK);
+    ck_assert(gla_run(gla_mechanism_named("gla"), p, &form, n, &r, &err) == GLA_OK);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!r.tensor[i].at) continue;
         const gla_format *format = i == GLA_O || (i >= GLA_DQ && i <= GLA_DV) ? &gla_bf16 : &gla_binary32_format;
+        free(stored[i]);
         stored[i] = malloc((size_t)r.tensor[i].count * sizeof *stored[i]);
         for (int64_t j = 0; j < r.tensor[i].count; j++)
             stored[i][j] = gla_round(format, GLA_RN, gla_result_d(&r, (gla_output)i, j), 0);
@@ -43,7 +44,7 @@ static void setup(void) {
                           .T = 130,
                           .H = 2,
                           .dk = 16,
-                          .dv = 24,
+                          .dv = 12,
                           .seed = test_seed(),
                           .initial_state = true,
                           .backward = true,
@@ -51,7 +52,7 @@ static void setup(void) {
     ck_assert_msg(gla_generate(&spec, &problem, &err) == GLA_OK, "%s", err.what);
     gla_truth_options options = {.target = &gla_binary64_format, .backward = true};
     ck_assert_msg(gla_truth_compute(&problem.problem, &options, &truth, &err) == GLA_OK, "%s", err.what);
-    make_candidate();
+    make_candidate(&problem.problem);
 }
 
 static void teardown(void) {
@@ -85,7 +86,7 @@ END_TEST
 
 /* ---- the ways of being wrong: each spoils one whole output in place ---- */
 
-static const int64_t T = 130, H = 2, dv = 24;
+static const int64_t T = 130, H = 2, dv = 12;
 
 static void all_nan(double *x, int64_t n) {
     for (int64_t i = 0; i < n; i++) x[i] = NAN;
@@ -151,6 +152,50 @@ START_TEST(test_every_spoiled_output_fails) {
     ck_assert(j.verdict == GLA_FAIL);
     ck_assert(j.tensor[GLA_O].first_bad[0] >= 0);
     ck_assert(j.tensor[GLA_DQ].verdict == GLA_PASS); /* the others are not blamed */
+}
+END_TEST
+
+/* ---- wrong kernels: right arithmetic on a wrong reading of the problem ---- */
+
+static void no_scale(gla_problem *p) { p->scale = 1; }
+static void scale_twice(gla_problem *p) { p->scale = 1.0 / 16; }
+static void no_initial_state(gla_problem *p) { p->initial_state.at = NULL; }
+static void no_state_gradient(gla_problem *p) { p->d_final_state.at = NULL; }
+static void reversed(gla_problem *p) { p->reverse = true; }
+static void no_gate(gla_problem *p) { memset(problem.tensor[GLA_IN_GK], 0, (size_t)problem.count[GLA_IN_GK] * 8); }
+static void base_two_gate(gla_problem *p) {
+    for (int64_t i = 0; i < problem.count[GLA_IN_GK]; i++) problem.tensor[GLA_IN_GK][i] *= 0.6931471805599453;
+}
+static void one_decay_lost(gla_problem *p) { /* token 70, every channel of head 0 */
+    for (int64_t i = 0; i < 16; i++) problem.tensor[GLA_IN_GK][70 * 2 * 16 + i] = 0;
+}
+static void one_write_lost(gla_problem *p) {
+    for (int64_t i = 0; i < 16; i++) problem.tensor[GLA_IN_K][70 * 2 * 16 + i] = 0;
+}
+static void other_heads_keys(gla_problem *p) { p->k.heads = 1; }
+
+static void (*const misreadings[])(gla_problem *) = {
+    no_scale, scale_twice,   no_initial_state, no_state_gradient, reversed,
+    no_gate,  base_two_gate, one_decay_lost,   one_write_lost,    other_heads_keys};
+enum { MISREADINGS = sizeof misreadings / sizeof *misreadings };
+
+START_TEST(test_every_wrong_kernel_fails) {
+    gla_problem wrong = problem.problem;
+    double *gates = malloc((size_t)problem.count[GLA_IN_GK] * sizeof *gates);
+    memcpy(gates, problem.tensor[GLA_IN_GK], (size_t)problem.count[GLA_IN_GK] * sizeof *gates);
+    double *keys = malloc((size_t)problem.count[GLA_IN_K] * sizeof *keys);
+    memcpy(keys, problem.tensor[GLA_IN_K], (size_t)problem.count[GLA_IN_K] * sizeof *keys);
+    misreadings[_i](&wrong);
+    if (wrong.k.heads == 1) candidate.output[GLA_DK].value = NULL; /* its shape would tell */
+    make_candidate(&wrong);
+    if (wrong.k.heads == 1) candidate.output[GLA_DK].value = NULL;
+    memcpy(problem.tensor[GLA_IN_GK], gates, (size_t)problem.count[GLA_IN_GK] * sizeof *gates);
+    memcpy(problem.tensor[GLA_IN_K], keys, (size_t)problem.count[GLA_IN_K] * sizeof *keys);
+    free(gates);
+    free(keys);
+    gla_judgement j = judged();
+    ck_assert_msg(j.verdict == GLA_FAIL, "misreading %d: %s, o error/bound %g", _i, gla_verdict_names[j.verdict],
+                  j.tensor[GLA_O].worst);
 }
 END_TEST
 
@@ -249,6 +294,7 @@ static Suite *suite(void) {
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_a_right_kernel_passes);
     tcase_add_loop_test(t, test_every_spoiled_output_fails, 0, SPOILS);
+    tcase_add_loop_test(t, test_every_wrong_kernel_fails, 0, MISREADINGS);
     tcase_add_loop_test(t, test_every_output_notices_one_nan_and_zeros, 0, GLA_OUTPUTS);
     tcase_add_test(t, test_the_place_is_named);
     tcase_add_test(t, test_wrong_shape_is_broken);
