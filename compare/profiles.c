@@ -85,6 +85,20 @@ static const gla_profile chunk_bf16 = {
               .site = CHUNK_SITES(BF16)},
 };
 
+static const gla_profile bf16_operands = {
+    .name = "bf16-operands",
+    .what = "chunk-bf16 with all else exact: what the bf16 operands alone explain",
+    .form = "chunkwise:64:16+anchor",
+    .model = {.operand = BF16,
+              .site = {[GLA_SITE_Q_DECAYED] = BF16,
+                       [GLA_SITE_K_DECAYED] = BF16,
+                       [GLA_SITE_V_DECAYED] = BF16,
+                       [GLA_SITE_STATE_READ] = BF16,
+                       [GLA_SITE_SCORE] = BF16,
+                       [GLA_SITE_DSTATE_READ] = BF16,
+                       [GLA_SITE_DSCORE] = BF16}},
+};
+
 static const gla_profile chunk_f16 = {
     .name = "chunk-f16",
     .what = "chunks of up to 64, operands rounded to f16 (scores: f16 or tf32), binary32 between",
@@ -114,8 +128,8 @@ static const gla_profile ideal = {
     .form = "recurrent",
 };
 
-const gla_profile *const gla_profiles[] = {&f32,       &f32_chunk,  &f32_tf32, &chunk_bf16,
-                                           &chunk_f16, &bf16_state, &ideal,    NULL};
+const gla_profile *const gla_profiles[] = {&f32,           &f32_chunk,  &f32_tf32, &chunk_bf16, &chunk_f16,
+                                           &bf16_operands, &bf16_state, &ideal,    NULL};
 
 const gla_profile *gla_profile_named(const char *name) {
     for (const gla_profile *const *p = gla_profiles; *p; p++)

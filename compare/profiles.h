@@ -18,7 +18,7 @@ typedef struct gla_profile {
     gla_error_model model; /* formats and sites; OUTPUT sites are set per tensor from its dtype */
 } gla_profile;
 
-/* NULL-terminated: f32 f32-chunk f32-tf32 chunk-bf16 chunk-f16 bf16-state ideal. */
+/* NULL-terminated: f32 f32-chunk f32-tf32 chunk-bf16 chunk-f16 bf16-operands bf16-state ideal. */
 extern const gla_profile *const gla_profiles[];
 const gla_profile *gla_profile_named(const char *name); /* or NULL */
 
