@@ -287,6 +287,8 @@ static int run(int argc, char **argv) {
     if (ended != CLI_GO_ON) return ended;
     static const int64_t tokens[] = {1024, 4096}, sizes[] = {64, 128};
     bool good = true;
+    printf("one head; truth on %s, the rest on one thread (numpy and torch: as they come)\n",
+           s.threads ? "as many threads as asked" : "all processors");
     for (int t = 0; t < (s.T ? 1 : 2); t++)
         for (int d = 0; d < (s.D ? 1 : 2); d++)
             for (int backward = 0; backward < 2; backward++)
