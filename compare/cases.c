@@ -99,19 +99,17 @@ static bool wanted(const gla_case_spec *s, gla_input name) {
 
 static bool is_gate(gla_input name) { return name == GLA_IN_GK || name == GLA_IN_GV; }
 
-static bool is_state(gla_input name) { return name == GLA_IN_INITIAL_STATE || name == GLA_IN_DFINAL_STATE; }
-
 static void tensor_shape(const gla_generated *g, gla_input name, int64_t shape[4]) {
     const gla_case_spec *s = &g->spec;
     bool shared = name == GLA_IN_K || name == GLA_IN_GK;
     bool keys = name == GLA_IN_Q || shared;
     int64_t token[4] = {s->B, s->T, shared ? s->Hk : s->H, keys ? s->dk : s->dv};
     int64_t state[4] = {g->problem.N, s->H, s->dk, s->dv};
-    memcpy(shape, is_state(name) ? state : token, sizeof token);
+    memcpy(shape, gla_is_state_input(name) ? state : token, sizeof token);
 }
 
 static void fill(const gla_case_spec *s, const gla_family *family, gla_input name, const int64_t shape[4], double *x) {
-    const gla_format *f = is_gate(name) || is_state(name) ? &gla_binary32_format : s->dtype;
+    const gla_format *f = is_gate(name) || gla_is_state_input(name) ? &gla_binary32_format : s->dtype;
     gla_element e = {.spec = s, .tensor = name, .shape = {shape[0], shape[1], shape[2], shape[3]}};
     int64_t n = 0;
     for (e.at[0] = 0; e.at[0] < shape[0]; e.at[0]++)
@@ -138,7 +136,7 @@ static gla_status fill_tensor(gla_generated *g, const gla_family *family, gla_in
     fill(&g->spec, family, name, shape, x);
 
     gla_tensor *t = gla_problem_input(&g->problem, name);
-    *t = (gla_tensor){.at = x, .heads = shape[is_state(name) ? 1 : 2]};
+    *t = (gla_tensor){.at = x, .heads = shape[gla_is_state_input(name) ? 1 : 2]};
     for (int64_t i = 3, step = 1; i >= 0; step *= shape[i--]) t->stride[i] = step;
     return GLA_OK;
 }

@@ -14,8 +14,6 @@ enum { STREAM_IMPULSE = GLA_INPUTS };
 
 static const double LN_HALF = -0x1.62e43p-1; /* ln(1/2) rounded to binary32 */
 
-static bool is_state(gla_input name) { return name == GLA_IN_INITIAL_STATE || name == GLA_IN_DFINAL_STATE; }
-
 /* ---- ordinary operands, and gates of every strength ---- */
 
 static double normal(const gla_element *e) { return gla_draw_normal(e->draw); }
@@ -39,7 +37,7 @@ static double gate_keep(const gla_element *e) { return -0x1p-24 * gla_draw_unifo
 
 static double mixed(const gla_element *e) {
     int lo = -30, hi = 29;
-    if (!is_state(e->tensor)) {
+    if (!gla_is_state_input(e->tensor)) {
         if (lo < e->spec->dtype->emin) lo = e->spec->dtype->emin;
         if (hi > e->spec->dtype->emax - 1) hi = e->spec->dtype->emax - 1; /* rounding up must not overflow */
     }

@@ -10,8 +10,6 @@
 
 #include "../reference/slice.h"
 
-static bool is_state(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
-
 static const char *const site_words[GLA_SITES] = {
     [GLA_SITE_GATE_SUM] = "cumulative log gates in base 2, shared by many terms",
     [GLA_SITE_Q_DECAYED] = "q e^Gamma as operand",
@@ -62,7 +60,7 @@ typedef struct place {
 } place;
 
 static int64_t sequence_of(const gla_problem *p, gla_output name, const int64_t at[4]) {
-    if (is_state(name) || !p->cu_seqlens) return at[0];
+    if (gla_is_state_output(name) || !p->cu_seqlens) return at[0];
     int64_t n = 0;
     while (p->cu_seqlens[n + 1] <= at[1]) n++;
     return n;
@@ -71,12 +69,12 @@ static int64_t sequence_of(const gla_problem *p, gla_output name, const int64_t 
 static place place_of(const gla_problem *p, gla_output name, const int64_t at[4]) {
     int64_t whole[4], own[4], heads = gla_unit_heads(p), i[4];
     gla_output_shape(p, name, whole);
-    int64_t head = at[is_state(name) ? 1 : 2] * (p->H / whole[is_state(name) ? 1 : 2]) / heads * heads;
+    int64_t head = at[gla_is_state_output(name) ? 1 : 2] * (p->H / whole[gla_is_state_output(name) ? 1 : 2]) / heads * heads;
     place x = {.part = gla_part_of(p, sequence_of(p, name, at), head, heads)};
     gla_output_shape(&x.part.problem, name, own);
     memcpy(i, at, sizeof i);
     i[0] = 0;
-    if (is_state(name))
+    if (gla_is_state_output(name))
         i[1] -= gla_head(p, whole[1], head);
     else {
         i[1] -= x.part.sequence.start;

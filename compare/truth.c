@@ -121,7 +121,7 @@ static void add_element(struct pass *pass, gla_output name, int64_t at, const ga
 
 static void store(struct pass *pass, gla_output name, const gla_sequence *s, int64_t h, const gated_dd_output *x) {
     const int64_t *shape = pass->out->tensor[name].shape;
-    bool state = name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE;
+    bool state = gla_is_state_output(name);
     int64_t rows = state ? pass->p->dk : s->length, cols = shape[3];
     if (!x->hi || !pass->out->tensor[name].present) return;
     for (int64_t i = 0; i < rows; i++)
@@ -219,13 +219,6 @@ static void climb_unit(void *data, size_t index) {
 
 /* ---- together ---- */
 
-static bool wanted(const gla_problem *p, bool backward, int name) {
-    if (name == GLA_O || name == GLA_FINAL_STATE) return true;
-    if (name == GLA_DGK) return backward && p->gk.at;
-    if (name == GLA_DGV) return backward && p->gv.at;
-    return backward;
-}
-
 static bool allocate(struct pass *pass, int name) {
     gla_truth *out = pass->out;
     int64_t *shape = out->tensor[name].shape;
@@ -251,7 +244,7 @@ gla_status gla_truth_compute(const gla_problem *p, const gla_truth_options *opti
     if (o.cap_bits <= 0) o.cap_bits = 4096;
     if (o.threads <= 0) o.threads = gla_processors();
     for (int i = 0; i < GLA_OUTPUTS; i++)
-        if (wanted(p, o.backward, i) && !allocate(&pass, i)) pass.status = GLA_NO_MEMORY;
+        if (gla_has_output(p, o.backward, (gla_output)i) && !allocate(&pass, i)) pass.status = GLA_NO_MEMORY;
     if (pass.status == GLA_OK) first_pass(&pass);
     if (pass.status == GLA_OK) second_pass(&pass);
     for (int i = 0; i < GLA_OUTPUTS; i++) free(pass.bound[i]);

@@ -72,6 +72,13 @@ typedef enum gla_output {
 extern const char *const gla_input_names[GLA_INPUTS];   /* q k v g gv initial_state do dfinal_state */
 extern const char *const gla_output_names[GLA_OUTPUTS]; /* o final_state dq dk dv dg dgv dinitial_state */
 
+/* Is it a state [N,heads,dk,dv], or a tensor over tokens [B,T,heads,D]? */
+bool gla_is_state_input(gla_input name);
+bool gla_is_state_output(gla_output name);
+
+/* Does this problem have this output, forward alone or with gradients? dg only with g, dgv only with gv. */
+bool gla_has_output(const gla_problem *p, bool backward, gla_output name);
+
 /* The tensor of an input; the shape [4] that input or output has in this problem. */
 gla_tensor *gla_problem_input(gla_problem *p, gla_input name);
 void gla_input_shape(const gla_problem *p, gla_input name, int64_t shape[4]);

@@ -20,7 +20,16 @@ static const gla_tensor *input_of(const gla_problem *p, gla_input name) {
     return all[name];
 }
 
-static bool state_input(gla_input name) { return name == GLA_IN_INITIAL_STATE || name == GLA_IN_DFINAL_STATE; }
+bool gla_is_state_input(gla_input name) { return name == GLA_IN_INITIAL_STATE || name == GLA_IN_DFINAL_STATE; }
+bool gla_is_state_output(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
+
+bool gla_has_output(const gla_problem *p, bool backward, gla_output name) {
+    if (name == GLA_O || name == GLA_FINAL_STATE) return true;
+    if (name == GLA_DGK) return backward && p->gk.at;
+    if (name == GLA_DGV) return backward && p->gv.at;
+    return backward;
+}
+
 static bool gate_input(gla_input name) { return name == GLA_IN_GK || name == GLA_IN_GV; }
 
 static void set_shape(int64_t shape[4], int64_t a, int64_t b, int64_t c, int64_t d) {
@@ -32,7 +41,7 @@ static void set_shape(int64_t shape[4], int64_t a, int64_t b, int64_t c, int64_t
 
 void gla_input_shape(const gla_problem *p, gla_input name, int64_t shape[4]) {
     int64_t heads = input_of(p, name)->at ? input_of(p, name)->heads : p->H;
-    if (state_input(name))
+    if (gla_is_state_input(name))
         set_shape(shape, p->N, heads, p->dk, p->dv);
     else if (name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK)
         set_shape(shape, p->B, p->T, heads, p->dk);

@@ -33,21 +33,12 @@ bool gated_route_available(gla_formulation kind, gla_gate_route route) {
 
 /* ---- a result ---- */
 
-static bool is_state(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
-
-static bool wanted(const gla_problem *p, const gla_form *form, gla_output name) {
-    if (name == GLA_O || name == GLA_FINAL_STATE) return true;
-    if (name == GLA_DGK) return form->backward && p->gk.at;
-    if (name == GLA_DGV) return form->backward && p->gv.at;
-    return form->backward;
-}
-
 static gla_status new_result(const gla_problem *p, const gla_form *form, gla_numbers *n, gla_result *r) {
     memset(r, 0, sizeof *r);
     r->numbers = n;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         gla_output name = (gla_output)i;
-        if (!wanted(p, form, name)) continue;
+        if (!gla_has_output(p, form->backward, name)) continue;
         int64_t *shape = r->tensor[i].shape;
         gla_output_shape(p, name, shape);
         int64_t count = shape[0] * shape[1] * shape[2] * shape[3];
@@ -129,11 +120,11 @@ static void store(gla_result *r, gla_output name, const gla_problem *p, const gl
     gla_numbers *n = r->numbers;
     if (n->status != GLA_OK || gla_absent(m) || !r->tensor[name].at) return;
     const int64_t *shape = r->tensor[name].shape;
-    bool shared = (is_state(name) ? shape[1] : shape[2]) < p->H;
+    bool shared = (gla_is_state_output(name) ? shape[1] : shape[2]) < p->H;
     for (size_t i = 0; i < m.rows; i++)
         for (size_t j = 0; j < m.cols; j++) {
-            int64_t at = is_state(name) ? gla_index_state(p, shape, s, h, (int64_t)i, (int64_t)j)
-                                        : gla_index_token(p, shape, s, h, (int64_t)i, (int64_t)j);
+            int64_t at = gla_is_state_output(name) ? gla_index_state(p, shape, s, h, (int64_t)i, (int64_t)j)
+                                                   : gla_index_token(p, shape, s, h, (int64_t)i, (int64_t)j);
             void *z = (char *)r->tensor[name].at + (size_t)at * n->size;
             if (shared)
                 n->ops->add(n, z, z, gla_at(m, i, j));
@@ -158,7 +149,7 @@ static void announce_outputs(gla_result *r) {
     gla_numbers *n = r->numbers;
     if (!n->ops->site || n->status != GLA_OK) return;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        bool wide = is_state((gla_output)i) || i == GLA_DGK || i == GLA_DGV;
+        bool wide = gla_is_state_output((gla_output)i) || i == GLA_DGK || i == GLA_DGV;
         for (int64_t j = 0; r->tensor[i].at && j < r->tensor[i].count; j++)
             n->ops->site(n, wide ? GLA_SITE_OUTPUT_WIDE : GLA_SITE_OUTPUT,
                          (char *)r->tensor[i].at + (size_t)j * n->size);

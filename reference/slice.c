@@ -42,8 +42,6 @@ int64_t gla_index_state(const gla_problem *p, const int64_t shape[4], const gla_
     return ((s->n * shape[1] + gla_head(p, shape[1], h)) * shape[2] + i) * shape[3] + j;
 }
 
-static bool is_state(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
-
 gla_part gla_part_of(const gla_problem *p, int64_t n, int64_t head, int64_t heads) {
     gla_part part = {.problem = *p, .sequence = gla_sequence_at(p, n), .head = head};
     gla_problem *own = &part.problem;
@@ -56,7 +54,7 @@ gla_part gla_part_of(const gla_problem *p, int64_t n, int64_t head, int64_t head
         gla_tensor *x = gla_problem_input(own, (gla_input)i);
         if (!x->at) continue;
         int64_t first = gla_head(p, x->heads, head);
-        bool state = i == GLA_IN_INITIAL_STATE || i == GLA_IN_DFINAL_STATE;
+        bool state = gla_is_state_input((gla_input)i);
         x->at += state ? n * x->stride[0] + first * x->stride[1]
                        : part.sequence.b * x->stride[0] + part.sequence.start * x->stride[1] + first * x->stride[2];
         x->heads = x->heads * heads / p->H;
@@ -86,9 +84,9 @@ int64_t gla_part_to_whole(const gla_part *part, const gla_problem *p, gla_output
         at[d] = own[d] ? index % own[d] : 0;
         index = own[d] ? index / own[d] : 0;
     }
-    int64_t first = gla_head(p, whole[is_state(name) ? 1 : 2], part->head);
-    at[0] += is_state(name) ? part->sequence.n : part->sequence.b;
-    if (is_state(name))
+    int64_t first = gla_head(p, whole[gla_is_state_output(name) ? 1 : 2], part->head);
+    at[0] += gla_is_state_output(name) ? part->sequence.n : part->sequence.b;
+    if (gla_is_state_output(name))
         at[1] += first;
     else {
         at[1] += part->sequence.start;

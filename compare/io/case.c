@@ -25,10 +25,6 @@ typedef struct source {
 static const char *const input_alias[GLA_INPUTS] = {[GLA_IN_GK] = "gk"};
 static const char *const output_alias[GLA_OUTPUTS] = {[GLA_DGK] = "dgk"};
 
-static bool is_state_input(gla_input name) { return name == GLA_IN_INITIAL_STATE || name == GLA_IN_DFINAL_STATE; }
-
-static bool is_state_output(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
-
 /* Put the file's name before an error that does not know it. */
 static gla_status in_file(const char *where, gla_status status, gla_error *err) {
     if (!status || !err) return status;
@@ -150,7 +146,7 @@ static gla_status read_sizes(const source *s, const gla_named_tensor *q, const g
 
 /* The shape an input must have, apart from its heads. */
 static void wanted_shape(const gla_problem *p, gla_input name, int64_t shape[4]) {
-    bool state = is_state_input(name), key = name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK;
+    bool state = gla_is_state_input(name), key = name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK;
     shape[0] = state ? p->N : p->B;
     shape[1] = state ? 0 : p->T;
     shape[2] = state ? p->dk : 0;
@@ -160,7 +156,7 @@ static void wanted_shape(const gla_problem *p, gla_input name, int64_t shape[4])
 /* Compare an input's shape with the sizes; *heads = its head count. */
 static gla_status check_input_shape(const source *s, const gla_problem *p, gla_input name, const gla_named_tensor *x,
                                     int64_t *heads, gla_error *err) {
-    bool state = is_state_input(name);
+    bool state = gla_is_state_input(name);
     int head_axis = state ? 1 : 2;
     int64_t got[4] = {0}, wanted[4];
     wanted_shape(p, name, wanted);
@@ -231,7 +227,7 @@ static gla_status load_input(const source *s, gla_case *c, gla_input name, const
     int64_t heads, shape[4];
     gla_status status = check_input_shape(s, p, name, x, &heads, err);
     if (status) return status;
-    bool state = is_state_input(name);
+    bool state = gla_is_state_input(name);
     canonical_shape(s->layout, state, x, shape);
     status = load_values(s, state, x, shape, &c->input[name], err);
     if (status) return status;
@@ -278,7 +274,7 @@ static gla_status load_output(const source *s, gla_case *c, gla_output name, con
     gla_status status = check_judgeable(s, c, name, err);
     if (status) return status;
     int64_t got[4], wanted[4];
-    bool state = is_state_output(name);
+    bool state = gla_is_state_output(name);
     gla_output_shape(&c->problem, name, wanted);
     bool right = canonical_shape(s->layout, state, x, got) && memcmp(got, wanted, sizeof got) == 0;
     gla_case_output *out = &c->output[name];

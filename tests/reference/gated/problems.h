@@ -51,16 +51,13 @@ typedef struct test_problem {
     int64_t cu[9]; /* room for eight segments */
 } test_problem;
 
-static inline bool is_state(gla_input x) { return x == GLA_IN_INITIAL_STATE || x == GLA_IN_DFINAL_STATE; }
-
-static inline bool output_is_state(gla_output x) { return x == GLA_FINAL_STATE || x == GLA_DINITIAL_STATE; }
 
 /* The shape written out from the contract, not asked from the library. */
 static inline void shape_of(const gla_problem *p, gla_input x, int64_t heads, int64_t shape[4]) {
     bool values = x == GLA_IN_V || x == GLA_IN_GV || x == GLA_IN_DO;
     int64_t tokens[4] = {p->B, p->T, heads, values ? p->dv : p->dk};
     int64_t states[4] = {p->N, heads, p->dk, p->dv};
-    memcpy(shape, is_state(x) ? states : tokens, sizeof tokens);
+    memcpy(shape, gla_is_state_input(x) ? states : tokens, sizeof tokens);
 }
 
 static inline int64_t count_of(const int64_t s[4]) { return s[0] * s[1] * s[2] * s[3]; }

@@ -25,7 +25,7 @@ static inline int64_t slice_index(const gla_problem *p, gla_input name, int64_t 
     int64_t heads = gla_problem_input(&copy, name)->heads, s[4];
     shape_of(p, name, heads, s);
     int64_t head = h / (p->H / heads);
-    if (is_state(name)) return index_in(s, n, head, t, i);
+    if (gla_is_state_input(name)) return index_in(s, n, head, t, i);
     test_span span = span_of(p, n);
     int64_t token = p->reverse ? span.first + span.count - 1 - t : span.first + t;
     return index_in(s, span.b, token, head, i);
@@ -36,8 +36,8 @@ static inline gla_matrix slice_matrix(const test_problem *x, gla_numbers *number
                                       int64_t h) {
     bool gate = name == GLA_IN_GK || name == GLA_IN_GV;
     if (gate && !x->at[name]) return (gla_matrix){0};
-    bool values = name == GLA_IN_V || name == GLA_IN_GV || name == GLA_IN_DO || is_state(name);
-    int64_t rows = is_state(name) ? x->p.dk : span_of(&x->p, n).count, cols = values ? x->p.dv : x->p.dk;
+    bool values = name == GLA_IN_V || name == GLA_IN_GV || name == GLA_IN_DO || gla_is_state_input(name);
+    int64_t rows = gla_is_state_input(name) ? x->p.dk : span_of(&x->p, n).count, cols = values ? x->p.dv : x->p.dk;
     gla_matrix m = gla_new(numbers, (size_t)rows, (size_t)cols);
     for (int64_t t = 0; x->at[name] && t < rows; t++)
         for (int64_t i = 0; i < cols; i++)

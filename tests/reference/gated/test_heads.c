@@ -28,7 +28,7 @@ START_TEST(shared_heads) {
         problem_give(&repeated, name, H);
         shape_of(&shared.p, name, heads[i], s);
         shape_of(&repeated.p, name, H, all);
-        int axis = is_state(name) ? 1 : 2;
+        int axis = gla_is_state_input(name) ? 1 : 2;
         for (int64_t j = 0; j < count_of(all); j++) {
             int64_t at[4];
             unravel(all, j, at);
@@ -44,7 +44,7 @@ START_TEST(shared_heads) {
     for (int g = 0; g < 6; g++) {
         gla_output out = gradients[g].out;
         const int64_t *s = a.result.tensor[out].shape;
-        int axis = output_is_state(out) ? 1 : 2;
+        int axis = gla_is_state_output(out) ? 1 : 2;
         int64_t group = H / heads[gradients[g].in];
         ck_assert_int_eq(s[axis], heads[gradients[g].in]);
         distance d;
@@ -85,7 +85,7 @@ START_TEST(permutation) {
         problem_fill(&x, name, &r, 1, 0.02);
         problem_give(&turned, name, H);
         shape_of(&x.p, name, H, s);
-        int axis = is_state(name) ? 1 : 2;
+        int axis = gla_is_state_input(name) ? 1 : 2;
         for (int64_t j = 0; j < count_of(s); j++) {
             int64_t at[4];
             unravel(s, j, at);
@@ -97,7 +97,7 @@ START_TEST(permutation) {
     test_run a = run_problem(&x.p, forms[_i], "binary32"), b = run_problem(&turned.p, forms[_i], "binary32");
     for (int out = 0; out < GLA_OUTPUTS; out++) {
         const int64_t *s = a.result.tensor[out].shape;
-        int axis = output_is_state((gla_output)out) ? 1 : 2;
+        int axis = gla_is_state_output((gla_output)out) ? 1 : 2;
         for (int64_t j = 0; j < a.result.tensor[out].count; j++) {
             int64_t at[4];
             unravel(s, j, at);

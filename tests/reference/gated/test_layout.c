@@ -44,7 +44,7 @@ static void check_tokens(const test_run *a, const test_run *b, int64_t a0, int64
         gla_output name = (gla_output)i;
         if (!run_has(a, name) && !run_has(b, name)) continue;
         const int64_t *s = a->result.tensor[name].shape;
-        block w = output_is_state(name) ? (block){{na}, {nb}, {1, s[1], s[2], s[3]}}
+        block w = gla_is_state_output(name) ? (block){{na}, {nb}, {1, s[1], s[2], s[3]}}
                                         : (block){{0, a0}, {0, b0}, {1, count, s[2], s[3]}};
         double apart = blocks_apart(a, b, name, w);
         ck_assert_msg(apart <= TOLERANCE, "%s: %s differs by %g", what, gla_output_names[name], apart);
@@ -55,7 +55,7 @@ static void check_tokens(const test_run *a, const test_run *b, int64_t a0, int64
  * same heads. */
 static void copy_tokens(test_problem *to, int64_t to0, const test_problem *from, int64_t from0, int64_t count) {
     for (int i = 0; i < GLA_INPUTS; i++) {
-        if (!from->at[i] || is_state((gla_input)i)) continue;
+        if (!from->at[i] || gla_is_state_input((gla_input)i)) continue;
         int64_t s[4], heads = gla_problem_input(&to->p, (gla_input)i)->heads;
         shape_of(&to->p, (gla_input)i, heads, s);
         int64_t token = s[2] * s[3];
@@ -89,7 +89,7 @@ START_TEST(padding) {
     problem_full(&x, &r, 6, 1, 1);
     problem_full(&padded, &r, 9, 1, 1);
     for (int i = 0; i < GLA_INPUTS; i++)
-        if (!is_state((gla_input)i))
+        if (!gla_is_state_input((gla_input)i))
             memset(padded.at[i], 0, (size_t)problem_count(&padded, (gla_input)i) * sizeof(double));
     copy_tokens(&padded, 0, &x, 0, 6);
     copy_state(&padded, 0, &x, 0, GLA_IN_INITIAL_STATE);

@@ -83,7 +83,7 @@ static void check_safe(trap_system in, gla_input side, double g, int64_t T, doub
     for (int f = 0; f < SAFE_FORMS; f++) {
         test_run run = run_problem(&x.p, safe_forms[f], in.name);
         for (int i = 0; i < GLA_OUTPUTS; i++)
-            if (run_has(&run, (gla_output)i) && !output_is_state((gla_output)i))
+            if (run_has(&run, (gla_output)i) && !gla_is_state_output((gla_output)i))
                 ck_assert_msg(first_bad(&run, (gla_output)i, T) == T, "%s in %s, g = %g: %s is not finite",
                               safe_forms[f], in.name, g, gla_output_names[i]);
         double apart = run_apart(&run, &truth, GLA_O);
