@@ -70,6 +70,9 @@ $(BUILD)/tests/compare/test_report: $(filter $(BUILD)/compare/cli_report% %cli_c
 # A second oracle, in tests only.
 $(BUILD)/tests/compare/test_truth_arb: TEST_LIBS = -lflint-arb -lflint
 
+transcript: all ## what the demo prints, into README.md
+	@.ci/transcript
+
 tests: $(TEST_PROGRAMS)
 
 check: ## install what is missing, build, run every suite
@@ -140,6 +143,6 @@ help: ## this list
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: all found demo tests check check-long check-asan check-valgrind bench install format help fuzz clean
+.PHONY: all transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

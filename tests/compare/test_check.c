@@ -154,6 +154,10 @@ START_TEST(test_explain_and_repeat) {
 }
 END_TEST
 
+/* What the README shows is what the program prints. */
+START_TEST(test_readme_transcript) { expect_good(shell("GLASSBOX=$GLASSBOX .ci/transcript --check")); }
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("check");
     TCase *t = tcase_create("truth table");
@@ -162,6 +166,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(t, test_candidates, 0, sizeof table / sizeof *table);
     tcase_add_test(t, test_statuses_around);
     tcase_add_test(t, test_explain_and_repeat);
+    tcase_add_test(t, test_readme_transcript);
     suite_add_tcase(s, t);
     return s;
 }
