@@ -27,57 +27,34 @@ static const struct argp options = {
            "\vExample: the names of all case families\n"
            "  glassbox list --json | jq -r '.families[].name'"};
 
-/* Formulations and number systems are parsed, not listed, by the library: here is the text form of each. */
-typedef struct row {
-    const char *name, *what;
-} row;
-
-static const row formulations[GLA_FORMULATIONS] = {
-    [GLA_RECURRENT] = {"recurrent", "token by token"},
-    [GLA_PARALLEL] = {"parallel", "all pairs of tokens; every exponent <= 0"},
-    [GLA_PARALLEL_NAIVE] = {"parallel-naive", "quotients of decays: UNSAFE, kept to be seen failing"},
-    [GLA_CHUNKWISE] = {"chunkwise[:C[:c]]", "chunks of C, sub-chunks of c with anchors; default 64:16"},
-    [GLA_CHUNKWISE_FACTORED] = {"chunkwise-factored[:C]", "one anchor per chunk: UNSAFE past |Gamma| = 88.7"}};
-
-static const row routes[GLA_ROUTES] = {
-    [GLA_ROUTE_DEFAULT] = {"default", "direct for recurrent, suffix for parallel, straddle for chunkwise"},
-    [GLA_ROUTE_DIRECT] = {"direct", "row(R*Z); recurrent only"},
-    [GLA_ROUTE_SUFFIX] = {"suffix", "suffix sum of q*dq - k*dk over the whole sequence"},
-    [GLA_ROUTE_PREFIX] = {"prefix", "prefix sum from the initial state"},
-    [GLA_ROUTE_ANCHOR] = {"anchor", "suffix sum inside a chunk, anchored on row(F*S_out); chunkwise only"},
-    [GLA_ROUTE_STRADDLE] = {"straddle", "only terms that cross the boundary; no cancellation"},
-    [GLA_ROUTE_STRICT] = {"strict", "suffix sum without the i = j pairs"}};
-
-static const row systems[] = {{"binary64", "IEEE double"},
-                              {"binary32", "IEEE single"},
-                              {"mpfr:P", "P bits, unbounded exponent"},
-                              {"interval:P", "enclosures with P-bit ends"},
-                              {"bf16", "8 bits of significand; every operation rounds"},
-                              {"f16", "11 bits"},
-                              {"tf32", "11 bits, exponents of binary32"},
-                              {"e4m3", "4 bits"},
-                              {"e5m2", "3 bits"},
-                              {"format:p:emin:emax", "any narrow format"},
-                              {"dual:P", "value and one directional derivative, P bits"},
-                              {"counter", "binary64 that counts operations"},
-                              {"recorder:NAME", "any of the others, remembering every operation"}};
-enum { SYSTEMS = sizeof systems / sizeof systems[0] };
-
 /* ---- text ---- */
 
-static void print_rows(const char *title, const row *rows, int count) {
+static void print_row(const char *first, const char *second) { printf("  %-23s %s\n", first, second); }
+
+static void print_rows(const char *title, const gla_choice *rows) {
     printf("\n%s%s%s\n", cli_on(CLI_BOLD), title, cli_off());
-    for (int i = 0; i < count; i++) printf("  %-23s %s\n", rows[i].name, rows[i].what);
+    for (; rows->name; rows++) print_row(rows->name, rows->what);
 }
 
-static void print_row(const char *first, const char *second) { printf("  %-23s %s\n", first, second); }
+/* Which formulation takes which route. */
+static void print_availability(void) {
+    printf("\n%-25s", "");
+    for (int r = 1; r < GLA_ROUTES; r++) printf(" %-8s", gla_route_names[r]);
+    for (int f = 0; f < GLA_FORMULATIONS; f++) {
+        printf("\n  %-23s", gla_formulation_names[f]);
+        for (int r = 1; r < GLA_ROUTES; r++)
+            printf(" %-8s", gla_route_available((gla_formulation)f, (gla_gate_route)r) ? "yes" : "-");
+    }
+    putchar('\n');
+}
 
 static void print_all(void) {
     printf("%smechanisms%s\n", cli_on(CLI_BOLD), cli_off());
     for (int i = 0; gla_mechanisms[i]; i++) print_row(gla_mechanisms[i]->name, gla_mechanisms[i]->equation);
-    print_rows("formulations", formulations, GLA_FORMULATIONS);
-    print_rows("routes of the gate gradient (FORM+ROUTE)", routes, GLA_ROUTES);
-    print_rows("number systems (narrow ones take /rn /rz /ru /rd /ra /ro /sr:SEED)", systems, SYSTEMS);
+    print_rows("formulations; every one runs in every number system", gla_formulation_choices);
+    print_rows("routes of the gate gradient (FORM+ROUTE)", gla_route_choices);
+    print_availability();
+    print_rows("number systems (narrow ones take /rn /rz /ru /rd /ra /ro /sr:SEED)", gla_number_systems);
     printf("\n%sprofiles%s\n", cli_on(CLI_BOLD), cli_off());
     for (int i = 0; gla_profiles[i]; i++) print_row(gla_profiles[i]->name, gla_profiles[i]->what);
     printf("\n%scase families%s (what a failure means)\n", cli_on(CLI_BOLD), cli_off());
@@ -90,9 +67,9 @@ static void append(json_t *list, const char *key, const char *what_key, const ch
     json_array_append_new(list, json_pack("{s:s, s:s}", "name", key, what_key, what));
 }
 
-static json_t *rows_to_json(const row *rows, int count) {
+static json_t *rows_to_json(const gla_choice *rows) {
     json_t *list = json_array();
-    for (int i = 0; i < count; i++) append(list, rows[i].name, "what", rows[i].what);
+    for (; rows->name; rows++) append(list, rows->name, "what", rows->what);
     return list;
 }
 
@@ -131,9 +108,9 @@ static json_t *families_to_json(void) {
 
 static int print_json(void) {
     json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "version", GLASSBOX_VERSION, "mechanisms",
-                            mechanisms_to_json(), "formulations", rows_to_json(formulations, GLA_FORMULATIONS),
-                            "routes", rows_to_json(routes, GLA_ROUTES), "numbers", rows_to_json(systems, SYSTEMS),
-                            "profiles", profiles_to_json(), "families", families_to_json());
+                            mechanisms_to_json(), "formulations", rows_to_json(gla_formulation_choices), "routes",
+                            rows_to_json(gla_route_choices), "numbers", rows_to_json(gla_number_systems), "profiles",
+                            profiles_to_json(), "families", families_to_json());
     if (!all) return cli_complain(name, "no memory");
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');

@@ -13,6 +13,36 @@ const char *const gla_formulation_names[GLA_FORMULATIONS] = {"recurrent", "paral
 const char *const gla_route_names[GLA_ROUTES] = {"default", "direct",   "suffix", "prefix",
                                                  "anchor",  "straddle", "strict"};
 
+const gla_choice gla_formulation_choices[] = {
+    {"recurrent", "token by token"},
+    {"parallel", "all pairs of tokens; every exponent <= 0"},
+    {"parallel-naive", "products and quotients of decays: UNSAFE, kept to be seen failing"},
+    {"chunkwise[:C[:c]]", "chunks of C, sub-chunks of c with anchors; default 64:16"},
+    {"chunkwise-factored[:C]", "one anchor per chunk: UNSAFE past |Gamma| = 88.7 in binary32"},
+    {NULL, NULL}};
+
+const gla_choice gla_route_choices[] = {
+    {"default", "direct for recurrent, suffix for parallel, straddle for chunkwise, anchor for the unsafe ones"},
+    {"direct", "row(R*Z), from the adjoint recursion"},
+    {"suffix", "suffix sum of q*dq - k*dk over the whole sequence"},
+    {"prefix", "prefix sum from the initial state"},
+    {"anchor", "suffix sum inside a chunk, anchored on row(F*S_out)"},
+    {"straddle", "only terms that cross the boundary; no cancellation"},
+    {"strict", "suffix sum without the i = j pairs"},
+    {NULL, NULL}};
+
+bool gla_route_available(gla_formulation kind, gla_gate_route route) {
+    static const bool available[GLA_FORMULATIONS][GLA_ROUTES] = {
+        /*                          default direct suffix prefix anchor straddle strict */
+        [GLA_RECURRENT] = {true, true, true, true, false, false, true},
+        [GLA_PARALLEL] = {true, false, true, true, false, true, true},
+        [GLA_PARALLEL_NAIVE] = {true, false, true, true, true, false, true},
+        [GLA_CHUNKWISE] = {true, false, true, true, true, true, true},
+        [GLA_CHUNKWISE_FACTORED] = {true, false, true, true, true, false, true},
+    };
+    return available[kind][route];
+}
+
 static bool has_chunks(gla_formulation kind) { return kind == GLA_CHUNKWISE || kind == GLA_CHUNKWISE_FACTORED; }
 
 static gla_status bad_form(gla_error *err, const char *text, const char *why) {

@@ -124,12 +124,16 @@ typedef struct gla_form {
 } gla_form;
 
 extern const char *const gla_formulation_names[GLA_FORMULATIONS]; /* recurrent parallel parallel-naive ... */
-extern const char *const gla_route_names[GLA_ROUTES];             /* default direct suffix ... */
+extern const gla_choice gla_formulation_choices[]; /* as gla_form_parse takes them, in the order of the enum */
+extern const gla_choice gla_route_choices[];
+extern const char *const gla_route_names[GLA_ROUTES]; /* default direct suffix ... */
 
 /* "recurrent" | "parallel" | "parallel-naive" | "chunkwise[:C[:c]]" | "chunkwise-factored[:C]", then any of
  * "+materialised", "+ROUTE" (e.g. "chunkwise:64:16+anchor"). Defaults: C = 64, c = 16, not materialised. */
 gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err);
-/* The inverse; writes at most size bytes. */
+/* Can this formulation form the gate gradient by this route? */
+bool gla_route_available(gla_formulation kind, gla_gate_route route);
+/* The inverse of gla_form_parse; writes at most size bytes. */
 void gla_form_print(const gla_form *form, char *text, size_t size);
 
 /* ---- mechanisms ---- */

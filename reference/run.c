@@ -19,18 +19,6 @@ const gla_mechanism *gla_mechanism_named(const char *name) {
     return NULL;
 }
 
-bool gated_route_available(gla_formulation kind, gla_gate_route route) {
-    static const bool available[GLA_FORMULATIONS][GLA_ROUTES] = {
-        /*                          default direct suffix prefix anchor straddle strict */
-        [GLA_RECURRENT] = {true, true, true, true, false, false, true},
-        [GLA_PARALLEL] = {true, false, true, true, false, true, true},
-        [GLA_PARALLEL_NAIVE] = {true, false, true, true, true, false, true},
-        [GLA_CHUNKWISE] = {true, false, true, true, true, true, true},
-        [GLA_CHUNKWISE_FACTORED] = {true, false, true, true, true, false, true},
-    };
-    return available[kind][route];
-}
-
 /* ---- a result ---- */
 
 static gla_status new_result(const gla_problem *p, const gla_form *form, gla_numbers *n, gla_result *r) {
@@ -199,7 +187,7 @@ gla_status gla_run(const gla_mechanism *m, const gla_problem *p, const gla_form 
                    gla_result *result, gla_error *err) {
     memset(result, 0, sizeof *result);
     result->numbers = numbers;
-    if (form->backward && !gated_route_available(form->kind, form->route))
+    if (form->backward && !gla_route_available(form->kind, form->route))
         return gla_fail(err, GLA_UNSUPPORTED, "gate gradient '%s' is not available for formulation '%s'",
                         gla_route_names[form->route], gla_formulation_names[form->kind]);
     return m->run(p, form, numbers, result, err);

@@ -32,7 +32,4 @@ void gated_parallel(const gated_slice *x, const gla_form *form);
 void gated_parallel_naive(const gated_slice *x, const gla_form *form);
 void gated_chunkwise(const gated_slice *x, const gla_form *form); /* also the factored one */
 
-/* Is this route available for this formulation? */
-bool gated_route_available(gla_formulation kind, gla_gate_route route);
-
 #endif

@@ -36,13 +36,13 @@ typedef struct gla_numbers gla_numbers;
 /* Where a mixed-precision kernel may round: the names a profile (compare/profiles.c) gives formats to. A formulation
  * announces each site; ordinary number systems do nothing there. */
 typedef enum gla_site {
-    GLA_SITE_GATE_SUM,   /* Gamma, Eps: cumulative log gates. Their errors are shared by many terms */
-    GLA_SITE_Q_DECAYED,  /* q * e^Gamma, operand of the inter-chunk product */
-    GLA_SITE_K_DECAYED,  /* k * e^(Gamma_m - Gamma), operand of the state update */
-    GLA_SITE_V_DECAYED,  /* v * e^(Eps_m - Eps), operand of the state update */
-    GLA_SITE_STATE_READ, /* S as operand of a product */
-    GLA_SITE_STATE,      /* S as it is carried from step to step */
-    GLA_SITE_SCORE,      /* P as operand of P V */
+    GLA_SITE_GATE_SUM,    /* Gamma, Eps: cumulative log gates. Their errors are shared by many terms */
+    GLA_SITE_Q_DECAYED,   /* q * e^Gamma, operand of the inter-chunk product */
+    GLA_SITE_K_DECAYED,   /* k * e^(Gamma_m - Gamma), operand of the state update */
+    GLA_SITE_V_DECAYED,   /* v * e^(Eps_m - Eps), operand of the state update */
+    GLA_SITE_STATE_READ,  /* S as operand of a product */
+    GLA_SITE_STATE,       /* S as it is carried from step to step */
+    GLA_SITE_SCORE,       /* P as operand of P V */
     GLA_SITE_DSTATE_READ, /* F, the adjoint of S, as operand of a product */
     GLA_SITE_DSTATE,      /* F as it is carried */
     GLA_SITE_DSCORE,      /* dP as operand of dP K and dP^T Q */
@@ -58,9 +58,9 @@ struct gla_number_ops {
     void (*init)(gla_numbers *n, void *x); /* raw memory becomes a number of value 0 */
     void (*clear)(gla_numbers *n, void *x);
     void (*set)(gla_numbers *n, void *z, const void *x);
-    void (*set_d)(gla_numbers *n, void *z, double x);            /* x rounded into the system */
-    double (*get_d)(gla_numbers *n, const void *x);             /* nearest binary64 of the value (interval: midpoint) */
-    void (*get_mpfr)(gla_numbers *n, mpfr_t z, const void *x);   /* the value, rounded to z's precision */
+    void (*set_d)(gla_numbers *n, void *z, double x);          /* x rounded into the system */
+    double (*get_d)(gla_numbers *n, const void *x);            /* nearest binary64 of the value (interval: midpoint) */
+    void (*get_mpfr)(gla_numbers *n, mpfr_t z, const void *x); /* the value, rounded to z's precision */
     void (*add)(gla_numbers *n, void *z, const void *x, const void *y);
     void (*sub)(gla_numbers *n, void *z, const void *x, const void *y);
     void (*mul)(gla_numbers *n, void *z, const void *x, const void *y);
@@ -81,13 +81,19 @@ struct gla_number_ops {
 
 struct gla_numbers {
     const struct gla_number_ops *ops;
-    size_t size;         /* bytes of one number */
-    char name[64];       /* as opened */
-    gla_status status;   /* the first failure of any verb; verbs do nothing once it is set */
+    size_t size;             /* bytes of one number */
+    char name[64];           /* as opened */
+    gla_status status;       /* the first failure of any verb; verbs do nothing once it is set */
     struct gla_arena *arena; /* every matrix made in this system (verbs.c) */
-    const char *verb;    /* what is running now, for the recorder: the verb's name ... */
-    int64_t token, chunk; /* ... and the place in the sequence, -1 where it has no meaning */
+    const char *verb;        /* what is running now, for the recorder: the verb's name ... */
+    int64_t token, chunk;    /* ... and the place in the sequence, -1 where it has no meaning */
 };
+
+/* What there is to choose from: a name as it is typed, and what it is. A NULL name ends a table. */
+typedef struct gla_choice {
+    const char *name, *what;
+} gla_choice;
+extern const gla_choice gla_number_systems[]; /* numbers.c */
 
 /* Open a number system by name. Errors: GLA_UNKNOWN_NAME (text lists the names), GLA_NO_MEMORY. */
 gla_status gla_numbers_open(const char *name, gla_numbers **out, gla_error *err);
@@ -99,13 +105,13 @@ void gla_numbers_setup(gla_numbers *n, const struct gla_number_ops *ops, size_t 
 
 /* ---- the systems, one file each; every opener takes its parameters already parsed ---- */
 
-gla_numbers *gla_binary64_open(void);              /* binary.c; a number is one double */
-gla_numbers *gla_binary32_open(void);              /* binary.c; a number is one float */
-gla_numbers *gla_mpfr_open(mpfr_prec_t precision); /* mpfr.c; a number is one mpfr_t */
+gla_numbers *gla_binary64_open(void);                  /* binary.c; a number is one double */
+gla_numbers *gla_binary32_open(void);                  /* binary.c; a number is one float */
+gla_numbers *gla_mpfr_open(mpfr_prec_t precision);     /* mpfr.c; a number is one mpfr_t */
 gla_numbers *gla_interval_open(mpfr_prec_t precision); /* interval.c; a number is one mpfi_t */
-gla_numbers *gla_dual_open(mpfr_prec_t precision); /* dual.c; a number is two mpfr_t: value, tangent */
-gla_numbers *gla_counter_open(void);               /* counter.c */
-gla_numbers *gla_recorder_open(gla_numbers *inner); /* recorder.c; owns inner from here on, also when it fails */
+gla_numbers *gla_dual_open(mpfr_prec_t precision);     /* dual.c; a number is two mpfr_t: value, tangent */
+gla_numbers *gla_counter_open(void);                   /* counter.c */
+gla_numbers *gla_recorder_open(gla_numbers *inner);    /* recorder.c; owns inner from here on, also when it fails */
 
 /* interval.c: the two ends, rounded outward to the precision of lo and hi. */
 void gla_interval_ends(gla_numbers *n, mpfr_t lo, mpfr_t hi, const void *x);
@@ -124,9 +130,9 @@ void gla_counter_reset(gla_numbers *n);
 
 /* recorder.c: the trace. Kept in order; stops growing at `limit` events (default 2^20) and says so. */
 struct gla_event {
-    const char *verb;     /* the verb that ran, e.g. "decay" */
-    const char *op;       /* "add" "sub" "mul" "fma" "neg" "exp" "set" "site" */
-    int64_t token, chunk; /* where in the sequence */
+    const char *verb;       /* the verb that ran, e.g. "decay" */
+    const char *op;         /* "add" "sub" "mul" "fma" "neg" "exp" "set" "site" */
+    int64_t token, chunk;   /* where in the sequence */
     double result, x, y, w; /* nearest binary64 of result and operands (unused ones 0); site: y is the gla_site */
 };
 struct gla_trace {

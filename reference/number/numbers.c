@@ -34,6 +34,23 @@ const char *const gla_site_names[GLA_SITES] = {
     [GLA_SITE_OUTPUT_WIDE] = "output_wide",
 };
 
+const gla_choice gla_number_systems[] = {
+    {"binary64", "IEEE double"},
+    {"binary32", "IEEE single"},
+    {"mpfr:P", "P bits, unbounded exponent"},
+    {"interval:P", "enclosures with P-bit ends"},
+    {"bf16", "8 bits of significand; every operation rounds (so in all narrow formats)"},
+    {"f16", "11 bits"},
+    {"tf32", "11 bits, exponents of binary32"},
+    {"e4m3", "4 bits; no infinity: what is too large, and a gate of -inf, becomes NaN"},
+    {"e5m2", "3 bits"},
+    {"format:p:emin:emax", "any narrow format"},
+    {"mixed:FORMAT", "binary32 with the operands of matrix products rounded to a narrow format"},
+    {"dual:P", "value and one directional derivative, P bits each"},
+    {"counter", "binary64 that counts operations"},
+    {"recorder:NAME", "any of the others, remembering every operation"},
+    {NULL, NULL}};
+
 static const struct {
     const char *name;
     gla_numbers *(*open)(void);

@@ -31,7 +31,7 @@ START_TEST(form_round_trip) {
                 if (chunked) form.C = 48;
                 if (kind == GLA_CHUNKWISE) form.c = 5;
                 gla_form_print(&form, text, sizeof text);
-                if (!gated_route_available(form.kind, form.route)) continue;
+                if (!gla_route_available(form.kind, form.route)) continue;
                 ck_assert_msg(gla_form_parse(text, &back, NULL) == GLA_OK, "%s", text);
                 ck_assert_msg(back.kind == form.kind && back.route == form.route &&
                                   back.materialised == form.materialised,
@@ -95,7 +95,7 @@ START_TEST(route_refused) {
     int refused = 0;
     for (int kind = 0; kind < GLA_FORMULATIONS; kind++)
         for (int route = 0; route < GLA_ROUTES; route++) {
-            if (gated_route_available((gla_formulation)kind, (gla_gate_route)route)) continue;
+            if (gla_route_available((gla_formulation)kind, (gla_gate_route)route)) continue;
             gla_form form = form_named(gla_formulation_names[kind], true);
             form.route = (gla_gate_route)route;
             gla_numbers *numbers;
@@ -108,10 +108,10 @@ START_TEST(route_refused) {
             gla_numbers_close(numbers);
             refused++;
         }
-    ck_assert(!gated_route_available(GLA_PARALLEL, GLA_ROUTE_DIRECT));
-    ck_assert(!gated_route_available(GLA_CHUNKWISE, GLA_ROUTE_DIRECT));
-    ck_assert(!gated_route_available(GLA_RECURRENT, GLA_ROUTE_ANCHOR));
-    ck_assert(!gated_route_available(GLA_PARALLEL, GLA_ROUTE_ANCHOR));
+    ck_assert(!gla_route_available(GLA_PARALLEL, GLA_ROUTE_DIRECT));
+    ck_assert(!gla_route_available(GLA_CHUNKWISE, GLA_ROUTE_DIRECT));
+    ck_assert(!gla_route_available(GLA_RECURRENT, GLA_ROUTE_ANCHOR));
+    ck_assert(!gla_route_available(GLA_PARALLEL, GLA_ROUTE_ANCHOR));
     ck_assert_int_gt(refused, 0);
     problem_free(&x);
 }

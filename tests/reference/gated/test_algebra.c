@@ -19,7 +19,7 @@ static gla_form random_form(test_random *r, gla_formulation kind) {
         form.materialised = random_chance(r, 0.5);
     }
     do form.route = (gla_gate_route)random_between(r, 0, GLA_ROUTES - 1);
-    while (!gated_route_available(kind, form.route));
+    while (!gla_route_available(kind, form.route));
     return form;
 }
 

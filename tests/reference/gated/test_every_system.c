@@ -92,7 +92,7 @@ START_TEST(every_system) {
         gla_form form = form_named(forms[f], true);
         for (int route = 0; route < GLA_ROUTES; route++) {
             form.route = (gla_gate_route)route;
-            if (!gated_route_available(form.kind, form.route)) continue;
+            if (!gla_route_available(form.kind, form.route)) continue;
             check_one(&x, &truth, form, &systems[_i]);
             ran++;
         }

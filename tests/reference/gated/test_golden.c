@@ -83,7 +83,7 @@ static int check_routes(const char *which, const char *text) {
     int ran = 0;
     for (int route = 0; route < GLA_ROUTES; route++) {
         form.route = (gla_gate_route)route;
-        if (!gated_route_available(form.kind, form.route)) continue;
+        if (!gla_route_available(form.kind, form.route)) continue;
         check_form(which, form);
         ran++;
     }

@@ -131,7 +131,7 @@ static void check_every_form(const test_problem *x, mpfr_t *const exact[GRADIENT
         gla_form form = form_named(forms[f], true);
         for (int route = 0; route < GLA_ROUTES; route++) {
             form.route = (gla_gate_route)route;
-            if (gated_route_available(form.kind, form.route)) check_elements(x, exact, form);
+            if (gla_route_available(form.kind, form.route)) check_elements(x, exact, form);
         }
     }
 }
