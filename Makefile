@@ -25,6 +25,7 @@ LIBFILES    := $(BUILD)/libglassbox_files.a
 
 LIB_LIBS  := -lmpfi -lmpfr -lgmp -lpthread -lm
 FILE_LIBS := -ljansson -lzip
+CLI_LIBS  := -lnettle
 CHECK_LIBS = $(shell pkg-config --libs check)
 
 export GLASSBOX := $(BUILD)/glassbox
@@ -58,14 +59,68 @@ $(LIBFILES): $(IO_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
+# For other languages: the calls of compare/embed.h, with as much of the library behind them as they need, and no other
+# name visible.
+SHARED_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/shared/%.o)
+LIBSHARED := $(BUILD)/libglassbox.so
+export GLASSBOX_LIBRARY := $(abspath $(LIBSHARED))
+
+$(BUILD)/shared/fast/cpu/%.o: override CFLAGS += -O3
+$(BUILD)/shared/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) -fPIC $(DEPFLAGS) -I. -c $< -o $@
+
+$(BUILD)/shared/libglassbox.a: $(SHARED_OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(LIBSHARED): $(BUILD)/shared/libglassbox.a compare/embed.map
+	$(CC) $(CFLAGS) -shared -Wl,-soname,libglassbox.so -Wl,--no-undefined -Wl,--version-script=compare/embed.map \
+	    -o $@ $(filter $(BUILD)/shared/compare/embed%,$(SHARED_OBJECTS)) $< $(LIB_LIBS)
+
+PYTHON ?= python3
+export PYTHON
+wheel: $(LIBSHARED) ## the Python package, library inside: build/wheel
+	@$(PYTHON) compare/python/backend.py $(BUILD)/wheel
+
 $(BUILD)/glassbox: $(CLI_OBJECTS) $(LIBFILES) $(LIBGLASSBOX)
-	$(CC) $(CFLAGS) -o $@ $(CLI_OBJECTS) $(LIBFILES) $(LIBGLASSBOX) $(FILE_LIBS) $(LIB_LIBS)
+	$(CC) $(CFLAGS) -o $@ $(CLI_OBJECTS) $(LIBFILES) $(LIBGLASSBOX) $(CLI_LIBS) $(FILE_LIBS) $(LIB_LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBFILES) $(LIBGLASSBOX)
 	$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(LIBFILES) $(LIBGLASSBOX) $(CHECK_LIBS) $(TEST_LIBS) $(FILE_LIBS) $(LIB_LIBS)
 
+# Kernels as plug-ins, good and bad. They are strangers: no strict flags, no sanitizers, nothing of ours but plugin.h.
+PLUGINS := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/compare/plugins/*.c)) \
+           $(if $(shell command -v nvcc),$(patsubst %.cu,$(BUILD)/%.so,$(wildcard tests/compare/plugins/*.cu)))
+
+$(BUILD)/tests/compare/plugins/%.so: tests/compare/plugins/%.c compare/plugin.h tests/compare/plugins/gradients.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -shared -fPIC -I. $< -o $@ -lm
+
+$(BUILD)/tests/compare/plugins/%.so: tests/compare/plugins/%.cu compare/plugin.h
+	@mkdir -p $(@D)
+	nvcc -O2 -shared -Xcompiler -fPIC -I. $< -o $@
+
+$(BUILD)/tests/compare/test_plugin $(BUILD)/tests/compare/test_properties: | $(PLUGINS) $(BUILD)/glassbox
+
 # Reports belong to the command line, not to a library.
 $(BUILD)/tests/compare/test_report: $(filter $(BUILD)/compare/cli_report% %cli_common.o %cli_file.o,$(CLI_OBJECTS))
+
+# Wrong kernels and what the judge says of them.
+MUTANT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/mutants/ledger.c,$(wildcard tests/mutants/*.c)))
+$(BUILD)/tests/compare/test_diagnose $(BUILD)/tests/compare/test_shrink $(BUILD)/tests/compare/test_ledger $(BUILD)/tests/mutants/ledger: $(MUTANT_OBJECTS)
+
+ledger: $(BUILD)/tests/mutants/ledger ## every wrong kernel on every case: data/ledger.txt (minutes)
+	@$< $(BUILD)/ledger.csv >$(BUILD)/ledger.txt
+	@mv $(BUILD)/ledger.txt data/ledger.txt
+	@cat data/ledger.txt
+
+# Programs that tests run.
+$(BUILD)/tests/compare/test_stream: | $(BUILD)/tests/compare/stream_program
+$(BUILD)/tests/compare/test_vectors: | $(BUILD)/tests/compare/vector_consumer
+$(BUILD)/tests/compare/vector_consumer: tests/compare/vector_consumer.c
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) $< -o $@ -lm
 
 # A second oracle, in tests only.
 $(BUILD)/tests/compare/test_truth_arb: TEST_LIBS = -lflint-arb -lflint
@@ -77,8 +132,8 @@ tests: $(TEST_PROGRAMS)
 
 check: ## install what is missing, build, run every suite
 	@.ci/setup
-	@$(BUILD_ALL) -s all tests
-	@tests/run $(TEST_PROGRAMS)
+	@$(BUILD_ALL) -s all tests $(LIBSHARED)
+	@tests/run $(TEST_PROGRAMS) tests/compare/test_python
 
 # The exhaustive versions: all 2^32 conversions of every format and the like. Hours, not minutes.
 check-long: all tests ## the exhaustive versions of the suites (hours)
@@ -87,18 +142,35 @@ check-long: all tests ## the exhaustive versions of the suites (hours)
 # No bytes may crash the file readers: libFuzzer with the address and undefined-behaviour sanitizers. Needs clang.
 RUNS ?= 1000000
 FUZZ := $(BUILD)/fuzz
-FUZZ_SOURCES := tests/compare/io/fuzz_tensors.c $(IO_SOURCES) $(shell find reference -name '*.c')
+FUZZ_SOURCES := $(IO_SOURCES) $(shell find reference -name '*.c')
 
-$(FUZZ)/fuzz_tensors: $(FUZZ_SOURCES) $(shell find reference compare/io -name '*.h')
+$(FUZZ)/fuzz_%: tests/compare/io/fuzz_%.c $(FUZZ_SOURCES) $(shell find reference compare/io -name '*.h')
 	@mkdir -p $(@D)
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. \
-	    $(FUZZ_SOURCES) -o $@ $(FILE_LIBS) $(LIB_LIBS)
+	    $< $(FUZZ_SOURCES) -o $@ $(FILE_LIBS) $(LIB_LIBS)
 
 fuzz: $(FUZZ)/fuzz_tensors $(BUILD)/tests/compare/io/fuzz_seeds ## hostile files into the readers: RUNS=1000000 (clang)
 	@mkdir -p $(FUZZ)/corpus
 	$(BUILD)/tests/compare/io/fuzz_seeds $(FUZZ)/corpus
 	$< -runs=$(RUNS) -max_len=4500 -dict=tests/compare/io/fuzz.dict -artifact_prefix=$(FUZZ)/ \
 	    -print_final_stats=1 $(FUZZ)/corpus
+
+# Seeds: a stream as it is, behind an odd byte; a frame whose length is put right, behind an even one and its length / 8.
+fuzz-stream: $(FUZZ)/fuzz_stream $(BUILD)/glassbox ## hostile streams of frames: RUNS=1000000 (clang)
+	@mkdir -p $(FUZZ)/streams
+	@$(BUILD)/glassbox gen --stream --n 2 --T 2 --H 2 --dk 4 --dv 4 >$(FUZZ)/two
+	@{ printf '\1'; cat $(FUZZ)/two; } >$(FUZZ)/streams/raw
+	@$(BUILD)/glassbox gen -o $(FUZZ)/one --T 2 --H 2 --dk 4 --dv 4 >/dev/null
+	@for f in $(FUZZ)/one/*; do \
+	    { printf "\\0\\$$(printf %o $$(($$(stat -c %s $$f) / 8)))"; cat $$f; } >$(FUZZ)/streams/framed; \
+	done
+	$< -runs=$(RUNS) -max_len=4500 -dict=tests/compare/io/fuzz.dict -artifact_prefix=$(FUZZ)/ \
+	    -print_final_stats=1 $(FUZZ)/streams
+
+# The same bytes every time, until families, truth or bounds change: then look at what changed, and commit it.
+vectors: $(BUILD)/glassbox ## data/vectors/v1 again
+	rm -rf data/vectors/v1
+	$(BUILD)/glassbox vectors make data/vectors/v1
 
 # Everything again under AddressSanitizer and UndefinedBehaviorSanitizer; Check's time limits grow with it.
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -119,20 +191,23 @@ bench: all $(BUILD)/tests/bench/bench_arb ## time and memory of certified truth 
 	@$(BUILD)/glassbox bench --arb $(BUILD)/tests/bench/bench_arb
 
 # The headers keep their tree, so that they find each other: #include <glassbox/reference/glassbox.h>
-PUBLIC_HEADERS := $(shell find reference -name '*.h') compare/cases.h compare/draw.h compare/judge.h \
-                  compare/profiles.h compare/truth.h compare/io/case.h compare/io/tensors.h
-install: all ## install program, libraries, headers, pkg-config file: PREFIX=/usr/local DESTDIR=
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig
+PUBLIC_HEADERS := $(shell find reference -name '*.h') $(filter-out compare/cli%,$(wildcard compare/*.h)) \
+                  compare/io/case.h compare/io/profile_file.h compare/io/stream.h compare/io/tensors.h
+PACKAGE := compare/package
+FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIB_LIBS@|$(LIB_LIBS)|' \
+              -e 's|@FILE_LIBS@|$(FILE_LIBS)|'
+install: all ## install program, libraries, headers, man page, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig lib/cmake/glassbox share/man/man1)
 	install -m 755 $(BUILD)/glassbox $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIBGLASSBOX) $(LIBFILES) $(DESTDIR)$(PREFIX)/lib
 	@for header in $(PUBLIC_HEADERS); do \
 	    install -D -m 644 $$header $(DESTDIR)$(PREFIX)/include/glassbox/$$header || exit 1; \
 	done
-	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: glassbox' \
-	    'Description: reference and test oracle for Gated Linear Attention' 'Version: $(VERSION)' \
-	    'Cflags: -I$${prefix}/include' \
-	    'Libs: -L$${prefix}/lib -lglassbox_files -lglassbox $(FILE_LIBS) $(LIB_LIBS)' \
-	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/glassbox.pc
+	$(FILL_IN) $(PACKAGE)/glassbox.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/glassbox.pc
+	$(FILL_IN) $(PACKAGE)/glassbox.1.in >$(DESTDIR)$(PREFIX)/share/man/man1/glassbox.1
+	$(FILL_IN) $(PACKAGE)/glassboxConfigVersion.cmake.in \
+	    >$(DESTDIR)$(PREFIX)/lib/cmake/glassbox/glassboxConfigVersion.cmake
+	install -m 644 $(PACKAGE)/glassboxConfig.cmake $(DESTDIR)$(PREFIX)/lib/cmake/glassbox
 
 format: ## lay the sources out by .clang-format
 	clang-format -i $(shell find reference fast compare tests -name '*.[ch]')
@@ -143,6 +218,6 @@ help: ## this list
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: all transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz clean
+.PHONY: all transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz fuzz-stream vectors ledger wheel clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

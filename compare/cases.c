@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Building a generated problem (cases.h): defaults, sequence offsets, memory, then every element by
- * its family.
+ * Building a generated problem (cases.h): defaults, sequence offsets, memory, then every element by its family.
  */
 #include "cases.h"
 
@@ -9,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After the streams of the tensors and of cases_families.c. */
+/* After the streams of the tensors and of cases_values.c. */
 enum { STREAM_SEGMENT = GLA_INPUTS + 1, STREAM_SHAPE };
 
 static gla_draw draw(uint64_t seed, uint32_t stream, int64_t index) {
@@ -20,8 +19,9 @@ static int64_t or_default(int64_t asked, int64_t otherwise) { return asked ? ask
 
 /* The spec with its zeros replaced; sizes checked as far as building needs. */
 static gla_status complete(gla_case_spec *s, const gla_family *family, gla_error *err) {
+    if (family->shape) family->shape(s);
     s->B = or_default(s->B, 1);
-    s->T = or_default(s->T, family->T);
+    s->T = or_default(or_default(s->T, family->T), 67);
     s->H = or_default(s->H, 3);
     s->dk = or_default(s->dk, 20);
     s->dv = or_default(s->dv, 24);
@@ -40,12 +40,13 @@ static gla_status complete(gla_case_spec *s, const gla_family *family, gla_error
     return GLA_OK;
 }
 
-static void print_name(const gla_case_spec *s, char *name, size_t size) {
+static void print_name(const gla_case_spec *s, gla_case_label name) {
     char heads[24] = "";
     if (s->Hk != s->H) snprintf(heads, sizeof heads, "-Hk%d", (int)s->Hk);
-    snprintf(name, size, "%s-B%d-T%d-H%d%s-dk%d-dv%d-%s%s%s%s%s%s-seed%llu", s->family, (int)s->B, (int)s->T, (int)s->H,
-             heads, (int)s->dk, (int)s->dv, s->dtype->name ? s->dtype->name : "format", s->gv ? "-gv" : "",
-             s->initial_state ? "-state" : "", s->varlen ? "-varlen" : "", s->backward ? "-backward" : "",
+    const char *gradients = !s->backward ? "" : s->no_do ? "-backward-nodo" : "-backward";
+    snprintf(name, sizeof(gla_case_label), "%s-B%d-T%d-H%d%s-dk%d-dv%d-%s%s%s%s%s%s-seed%llu", s->family, (int)s->B,
+             (int)s->T, (int)s->H, heads, (int)s->dk, (int)s->dv, s->dtype->name ? s->dtype->name : "format",
+             s->gv ? "-gv" : "", s->initial_state ? "-state" : "", s->varlen ? "-varlen" : "", gradients,
              s->reverse ? "-reverse" : "", (unsigned long long)s->seed);
 }
 
@@ -56,13 +57,13 @@ static int64_t segment_length(uint64_t seed, int64_t n) {
     return lengths[gla_draw_below(draw(seed, STREAM_SEGMENT, n), sizeof lengths / sizeof lengths[0])];
 }
 
-/* Write offsets 0 .. T if cu is not NULL; the last segment is empty. Returns the number of
- * segments. */
-static int64_t segments(const gla_case_spec *s, int64_t *cu) {
+/* Write offsets 0 .. T if cu is not NULL; the last segment is empty. Returns the number of segments. */
+static int64_t segments(const gla_case_spec *s, const gla_family *family, int64_t *cu) {
+    int64_t (*length)(uint64_t, int64_t) = family->segment ? family->segment : segment_length;
     int64_t n = 0, end = 0;
     if (cu) cu[0] = 0;
     while (end < s->T) {
-        end += segment_length(s->seed, n++);
+        end += length(s->seed, n++);
         if (end > s->T) end = s->T;
         if (cu) cu[n] = end;
     }
@@ -71,14 +72,14 @@ static int64_t segments(const gla_case_spec *s, int64_t *cu) {
     return n;
 }
 
-static gla_status fill_segments(gla_generated *g, gla_error *err) {
+static gla_status fill_segments(gla_generated *g, const gla_family *family, gla_error *err) {
     gla_problem *p = &g->problem;
     p->N = p->B;
     if (!g->spec.varlen) return GLA_OK;
-    p->N = segments(&g->spec, NULL);
+    p->N = segments(&g->spec, family, NULL);
     g->cu_seqlens = malloc((size_t)(p->N + 1) * sizeof *g->cu_seqlens);
     if (!g->cu_seqlens) return gla_fail(err, GLA_NO_MEMORY, "no memory for %lld offsets", (long long)p->N + 1);
-    segments(&g->spec, g->cu_seqlens);
+    segments(&g->spec, family, g->cu_seqlens);
     p->cu_seqlens = g->cu_seqlens;
     return GLA_OK;
 }
@@ -90,6 +91,7 @@ static bool wanted(const gla_case_spec *s, gla_input name) {
     case GLA_IN_INITIAL_STATE:
         return s->initial_state;
     case GLA_IN_DO:
+        return s->backward && !s->no_do;
     case GLA_IN_DFINAL_STATE:
         return s->backward;
     default:
@@ -141,30 +143,30 @@ static gla_status fill_tensor(gla_generated *g, const gla_family *family, gla_in
     return GLA_OK;
 }
 
-static double dyadic_scale(int64_t dk) {
-    double s = 1;
-    while (s * s * (double)dk > 1) s /= 2;
-    return s;
+static gla_status unknown_family(const char *name, gla_error *err) {
+    char first[128] = "";
+    for (int i = 0; i < 12; i++)
+        snprintf(first + strlen(first), sizeof first - strlen(first), " %s", gla_families[i].name);
+    gla_fail(err, GLA_UNKNOWN_NAME, "no family \"%.40s\"", name ? name : "");
+    return gla_hint(err, GLA_UNKNOWN_NAME, "families:%s ...; glassbox list shows all", first);
 }
 
-static gla_status unknown_family(const char *name, gla_error *err) {
-    char list[160] = "";
-    for (const gla_family *f = gla_families; f->name; f++)
-        snprintf(list + strlen(list), sizeof list - strlen(list), " %s", f->name);
-    gla_fail(err, GLA_UNKNOWN_NAME, "no family \"%s\"", name ? name : "");
-    return gla_hint(err, GLA_UNKNOWN_NAME, "families:%s", list);
+gla_status gla_case_complete(gla_case_spec *spec, gla_case_label name, gla_error *err) {
+    const gla_family *family = gla_family_named(spec->family);
+    if (!family) return unknown_family(spec->family, err);
+    gla_status status = complete(spec, family, err);
+    if (status == GLA_OK) print_name(spec, name);
+    return status;
 }
 
 static gla_status build(gla_generated *g, gla_error *err) {
-    const gla_family *family = gla_family_named(g->spec.family);
-    if (!family) return unknown_family(g->spec.family, err);
-    gla_status status = complete(&g->spec, family, err);
+    gla_status status = gla_case_complete(&g->spec, g->name, err);
     if (status) return status;
+    const gla_family *family = gla_family_named(g->spec.family);
     const gla_case_spec *s = &g->spec;
     g->problem = (gla_problem){.B = s->B, .T = s->T, .H = s->H, .dk = s->dk, .dv = s->dv, .reverse = s->reverse};
-    if (family->dyadic_scale) g->problem.scale = dyadic_scale(s->dk);
-    print_name(s, g->name, sizeof g->name);
-    status = fill_segments(g, err);
+    if (family->scale) g->problem.scale = family->scale(s);
+    status = fill_segments(g, family, err);
     for (int name = 0; name < GLA_INPUTS && status == GLA_OK; name++)
         if (wanted(s, (gla_input)name)) status = fill_tensor(g, family, (gla_input)name, err);
     return status;

@@ -1,116 +1,225 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The families of generated problems (cases.h): for each, the value of one operand element and of
- * one log gate. Values are still to be rounded to the tensor's dtype by cases.c; every family's
- * special values survive that.
+ * The families of generated problems (cases.h), one row each. A family that is here keeps its name and its bits.
  */
-#include "cases.h"
-
-#include <math.h>
 #include <string.h>
 
-/* Streams 0 .. GLA_INPUTS-1 are the tensors themselves; cases.c uses the two after this one. */
-enum { STREAM_IMPULSE = GLA_INPUTS };
+#include "cases_values.h"
 
-static const double LN_HALF = -0x1.62e43p-1; /* ln(1/2) rounded to binary32 */
+/* ---- shapes of their own ---- */
 
-/* ---- ordinary operands, and gates of every strength ---- */
-
-static double normal(const gla_element *e) { return gla_draw_normal(e->draw); }
-
-static double gate_strong(const gla_element *e) { return gla_log_sigmoid(gla_draw_normal(e->draw)); }
-
-/* As a GLA layer makes them: alpha = sigmoid(x)^(1/16). */
-static double gate_mild(const gla_element *e) { return gate_strong(e) / 16; }
-
-static double gate_or(const gla_element *e, double rare) {
-    return gla_draw_uniform(e->draw) < 0.02 ? rare : gate_mild(e);
+static void unless_given(int64_t *size, int64_t otherwise) {
+    if (*size == 0) *size = otherwise;
 }
 
-static double gate_spike(const gla_element *e) { return gate_or(e, -1e4); }
-
-static double gate_reset(const gla_element *e) { return gate_or(e, -INFINITY); }
-
-static double gate_keep(const gla_element *e) { return -0x1p-24 * gla_draw_uniform(e->draw); }
-
-/* ---- mixed: magnitudes 2^-30 .. 2^30, as far as the dtype reaches ---- */
-
-static double mixed(const gla_element *e) {
-    int lo = -30, hi = 29;
-    if (!gla_is_state_input(e->tensor)) {
-        if (lo < e->spec->dtype->emin) lo = e->spec->dtype->emin;
-        if (hi > e->spec->dtype->emax - 1) hi = e->spec->dtype->emax - 1; /* rounding up must not overflow */
-    }
-    int exponent = lo + (int)gla_draw_below(e->draw, (uint32_t)(hi - lo + 1));
-    return gla_draw_sign(e->draw) * ldexp(1 + gla_draw_uniform(e->draw), exponent);
+/* Seeds 0 .. 6 go through all of them: one token, and one less and one more than a chunk, than two. */
+static void shape_edge(gla_case_spec *s) {
+    static const int64_t T[] = {1, 63, 64, 65, 127, 128, 129};
+    unless_given(&s->T, T[s->seed % 7]);
 }
 
-/* ---- cancel: one k, v = +x -x +x ...; the state is nearly zero after every second token ---- */
-
-static double cancel(const gla_element *e) {
-    if (e->tensor == GLA_IN_INITIAL_STATE) return 0;
-    if (e->tensor != GLA_IN_K && e->tensor != GLA_IN_V) return normal(e);
-    gla_draw first = e->draw; /* the element of token 0 */
-    first.index -= (uint64_t)(e->at[1] * e->shape[2] * e->shape[3]);
-    double x = gla_draw_normal(first);
-    return e->tensor == GLA_IN_V && e->at[1] % 2 == 1 ? -x : x;
+static void shape_odd(gla_case_spec *s) {
+    static const int64_t widths[] = {1, 3, 17, 31, 33, 65, 67};
+    unless_given(&s->dk, widths[s->seed % 7]);
+    unless_given(&s->dv, widths[(s->seed + 3) % 7]);
 }
 
-static double gate_faint(const gla_element *e) { return gate_mild(e) * 0x1p-10; }
+static void shape_heads(gla_case_spec *s) {
+    if (!s->varlen) unless_given(&s->B, 2);
+    unless_given(&s->H, 5);
+}
 
-/* ---- integers -2..2, decay 1 or 0. Between resets (one gate in eight) sums stay small: with T =
- * 67 and the default sizes nothing reaches 2^24, so that in binary32 no operation of any
- * formulation rounds ---- */
+static void with_state(gla_case_spec *s) { s->initial_state = true; }
 
-static double integer(const gla_element *e) { return (double)gla_draw_below(e->draw, 5) - 2; }
+static void without_do(gla_case_spec *s) { s->no_do = s->backward; }
 
-static double gate_open_or_shut(const gla_element *e) { return gla_draw_below(e->draw, 8) == 0 ? -INFINITY : 0; }
+/* ---- packed sequences, most of them empty ---- */
 
-/* ---- half: everything 1, every decay a = e^ln(1/2) (a^2 with value gates): S_t = (1 - a^t) / (1 -
- * a) ---- */
-
-static double one(const gla_element *e) { return 1; }
-
-static double gate_half(const gla_element *e) { return LN_HALF; }
-
-/* ---- impulse: one token t0 writes; o is 0 before it and the decayed read of that token after ----
- */
-
-static double impulse(const gla_element *e) {
-    gla_draw place = {e->draw.seed, STREAM_IMPULSE, 0};
-    if (e->tensor == GLA_IN_INITIAL_STATE) return 0;
-    if (e->tensor == GLA_IN_K && e->at[1] != (int64_t)gla_draw_below(place, (uint32_t)e->spec->T)) return 0;
-    return normal(e);
+static int64_t segment_empties(uint64_t seed, int64_t n) {
+    static const int64_t lengths[] = {0, 0, 0, 1, 0, 0, 2, 0, 16, 0, 0, 5, 0};
+    return lengths[(uint64_t)n % (sizeof lengths / sizeof lengths[0])];
 }
 
 const gla_family gla_families[] = {
-    {"mild", "the formula itself is wrong: ordinary operands, gates as a trained layer makes them", 67, false, false,
-     normal, gate_mild},
-    {"strong", "decays are divided by, or anchored too far away: a chunk's total decay is far below 1", 67, false,
-     false, normal, gate_strong},
-    {"spike", "a gate of -1e4 swallows the digits of its neighbours in a running sum, or overflows", 67, false, false,
-     normal, gate_spike},
-    {"reset",
-     "a gate of -inf, an exact reset, became NaN (-inf minus -inf, or 0 times inf) or leaked the "
-     "past",
-     67, false, false, normal, gate_reset},
-    {"keep", "gates were stored as alpha or in a narrow format: decays this close to 1 have rounded to 1", 509, false,
-     false, normal, gate_keep},
-    {"mixed", "a scale or a range was assumed: magnitudes run from 1e-9 to 1e9", 67, false, false, mixed, gate_mild},
-    {"cancel", "the state or a partial sum is kept too narrow: o is a small difference of large terms", 67, false,
-     false, cancel, gate_faint},
-    {"integers", "any difference at all is a wrong term, not rounding: every intermediate is a small integer", 67,
-     false, true, integer, gate_open_or_shut},
-    {"half", "a decay is applied once too often or too rarely: o = s dk (1 - a^t) / (1 - a) with a = 1/2", 67, false,
-     false, one, gate_half},
-    {"tail", "the last chunk is not masked: T = 64 + 1 leaves one token in it", 65, false, false, normal, gate_mild},
-    {"varlen", "state, sums or tokens cross a sequence boundary, or an empty or length-1 sequence is lost", 131, true,
-     false, normal, gate_mild},
-    {"impulse",
-     "a token reaches outputs that it must not, or decays a step early or late: only one token "
-     "writes",
-     67, false, false, impulse, gate_mild},
-    {NULL, NULL, 0, false, false, NULL, NULL},
+    {.name = "mild",
+     .flags = "formula",
+     .failure = "the formula itself is wrong: ordinary operands, gates as a trained layer makes them",
+     .value = gla_value_normal,
+     .gate = gla_gate_mild},
+    {.name = "strong",
+     .flags = "strong-decay",
+     .failure = "decays are divided by, or anchored too far away: a chunk's total decay is far below 1",
+     .value = gla_value_normal,
+     .gate = gla_gate_strong},
+    {.name = "spike",
+     .flags = "spike",
+     .failure = "a gate of -1e4 swallows the digits of its neighbours in a running sum, or overflows",
+     .value = gla_value_normal,
+     .gate = gla_gate_spike},
+    {.name = "reset",
+     .flags = "reset",
+     .failure = "a gate of -inf, an exact reset, became NaN (-inf minus -inf, or 0 times inf) or leaked the past",
+     .value = gla_value_normal,
+     .gate = gla_gate_reset},
+    {.name = "keep",
+     .flags = "keep",
+     .failure = "gates were stored as alpha or in a narrow format: decays this close to 1 have rounded to 1",
+     .T = 509,
+     .value = gla_value_normal,
+     .gate = gla_gate_keep},
+    {.name = "mixed",
+     .flags = "magnitudes",
+     .failure = "a scale or a range was assumed: magnitudes run from 1e-9 to 1e9",
+     .value = gla_value_mixed,
+     .gate = gla_gate_mild},
+    {.name = "cancel",
+     .flags = "cancellation",
+     .failure = "the state or a partial sum is kept too narrow: o is a small difference of large terms",
+     .value = gla_value_cancel,
+     .gate = gla_gate_faint},
+    /* Between resets (one gate in eight) sums stay small: with T = 67 and the default sizes nothing reaches 2^24, so
+     * that in binary32 no operation of any formulation rounds. */
+    {.name = "integers",
+     .flags = "exact",
+     .failure = "any difference at all is a wrong term, not rounding: every intermediate is a small integer",
+     .scale = gla_scale_dyadic,
+     .value = gla_value_integer,
+     .gate = gla_gate_open_or_shut},
+    /* Decay a = e^ln(1/2) (a^2 with value gates): S_t = (1 - a^t) / (1 - a). */
+    {.name = "half",
+     .flags = "decay-count",
+     .failure = "a decay is applied once too often or too rarely: o = s dk (1 - a^t) / (1 - a) with a = 1/2",
+     .value = gla_value_one,
+     .gate = gla_gate_half},
+    {.name = "tail",
+     .flags = "partial-chunk",
+     .failure = "the last chunk is not masked: T = 64 + 1 leaves one token in it",
+     .T = 65,
+     .value = gla_value_normal,
+     .gate = gla_gate_mild},
+    {.name = "varlen",
+     .flags = "packed empty-sequence",
+     .failure = "state, sums or tokens cross a sequence boundary, or an empty or length-1 sequence is lost",
+     .T = 131,
+     .varlen = true,
+     .value = gla_value_normal,
+     .gate = gla_gate_mild},
+    {.name = "impulse",
+     .flags = "causality decay-count",
+     .failure = "a token reaches outputs that it must not, or decays a step early or late: only one token writes",
+     .value = gla_value_impulse,
+     .gate = gla_gate_mild},
+    {.name = "ungated",
+     .flags = "ungated",
+     .failure = "with g = 0 the gated path must be plain linear attention: a guard for strong gates touches open ones",
+     .value = gla_value_normal,
+     .gate = gla_gate_open},
+    {.name = "pinned",
+     .flags = "strong-decay gate-gradient",
+     .failure =
+         "g = -5 everywhere: an anchor half a chunk away overflows, and dg as a difference of sums loses its digits",
+     .value = gla_value_normal,
+     .gate = gla_gate_pinned},
+    {.name = "staircase",
+     .flags = "exponent-range strong-decay",
+     .failure = "the decay across a chunk, e^-640, is below every format, yet its last eight tokens hardly decay",
+     .value = gla_value_normal,
+     .gate = gla_gate_staircase},
+    {.name = "alternate",
+     .flags = "exponent-range gate-index",
+     .failure = "a gate is read one token early or late: decays of 1 and e^-30 alternate",
+     .value = gla_value_normal,
+     .gate = gla_gate_alternate},
+    {.name = "channels",
+     .flags = "channel-spread",
+     .failure = "one gate or anchor stands for several channels: -50 beside -1e-3",
+     .value = gla_value_normal,
+     .gate = gla_gate_channels},
+    {.name = "mask",
+     .flags = "mask-value spike",
+     .failure = "a gate of -0.1 FLT_MAX, used to separate documents, overflowed in a sum or in a change of base",
+     .value = gla_value_normal,
+     .gate = gla_gate_mask},
+    {.name = "wall",
+     .flags = "reset chunk-border",
+     .failure = "a token of -inf gates in all channels, first, last or at a chunk border, became NaN or leaked",
+     .T = 130,
+     .value = gla_value_normal,
+     .gate = gla_gate_wall},
+    {.name = "bf16-gates",
+     .flags = "gate-sum",
+     .failure = "gates that bf16 holds were also summed in bf16: four chunks of them",
+     .T = 259,
+     .value = gla_value_normal,
+     .gate = gla_gate_bf16},
+    {.name = "large-small",
+     .flags = "large-small",
+     .failure = "a sum was formed as a total less a part: keys of 2^26 fill half of every chunk, keys of 1 the rest",
+     .value = gla_value_large_small,
+     .gate = gla_gate_mild},
+    {.name = "subnormal",
+     .flags = "subnormal",
+     .failure = "subnormal keys and states became NaN or garbage, or were flushed under a profile that keeps them",
+     .value = gla_value_subnormal,
+     .gate = gla_gate_mild},
+    {.name = "large-state",
+     .flags = "initial-state",
+     .failure = "the initial state is lost, transposed or kept narrow: it is 2^30 times what the tokens write",
+     .shape = with_state,
+     .value = gla_value_large_state,
+     .gate = gla_gate_mild},
+    {.name = "zero-state",
+     .flags = "initial-state",
+     .failure = "an initial state of zeros must give what no initial state gives",
+     .shape = with_state,
+     .value = gla_value_zero_state,
+     .gate = gla_gate_mild},
+    {.name = "final-only",
+     .flags = "state-gradient gate-gradient",
+     .failure = "the gradient of the final state misses a term: only dfinal_state comes in, do is absent",
+     .shape = without_do,
+     .value = gla_value_normal,
+     .gate = gla_gate_mild},
+    {.name = "large-scale",
+     .flags = "scale",
+     .failure = "the scale is ignored, applied twice, to the state, or in a narrow format: it is 1.25 2^40",
+     .scale = gla_scale_large,
+     .value = gla_value_normal,
+     .gate = gla_gate_mild},
+    {.name = "small-scale",
+     .flags = "scale",
+     .failure = "the scale is ignored, applied twice, to the state, or in a narrow format: it is 1.25 2^-40",
+     .scale = gla_scale_small,
+     .value = gla_value_normal,
+     .gate = gla_gate_mild},
+    {.name = "edge",
+     .flags = "partial-chunk chunk-border",
+     .failure = "a length around the chunk size is handled wrongly: T = 1, 63, 64, 65, 127, 128, 129 by the seed",
+     .shape = shape_edge,
+     .value = gla_value_normal,
+     .gate = gla_gate_mild},
+    {.name = "odd",
+     .flags = "odd-size",
+     .failure = "channels beyond a multiple of the tile are lost, doubled or garbage: dk and dv are odd",
+     .shape = shape_odd,
+     .value = gla_value_normal,
+     .gate = gla_gate_mild},
+    {.name = "empties",
+     .flags = "packed empty-sequence",
+     .failure = "empty sequences, most of them here, first, last and in runs, shift the others or are not written",
+     .T = 71,
+     .varlen = true,
+     .shape = with_state,
+     .segment = segment_empties,
+     .value = gla_value_normal,
+     .gate = gla_gate_mild},
+    {.name = "heads",
+     .flags = "heads",
+     .failure = "one head's or batch's data is used for another: two batches, five heads of different size and decay",
+     .shape = shape_heads,
+     .value = gla_value_heads,
+     .gate = gla_gate_heads},
+    {.name = NULL},
 };
 
 const gla_family *gla_family_named(const char *name) {

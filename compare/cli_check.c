@@ -12,13 +12,17 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "cli_plugin.h"
 #include "cli_report.h"
+#include "io/profile_file.h"
 
 static const char name[] = "check";
 
 typedef struct settings {
     gla_case_options load;
-    const char *profile;
+    cli_plugin_settings plugin;
+    const char *profile;  /* as asked for; NULL = the default */
+    gla_profile declared; /* if it was */
     unsigned only; /* bit mask of outputs, 0 = all */
     bool strict;
     int64_t threads;
@@ -33,7 +37,8 @@ enum { JSON = 256, JUNIT, MARKDOWN, STRICT };
 
 static const struct argp_option table[] = {
     {"candidate", 'c', "FILE", 0, "Judge the outputs in FILE instead of the case's own", 0},
-    {"profile", 'p', "NAME", 0, "What the kernel declares about its rounding (default by the dtype of o; see list)", 0},
+    {"profile", 'p', "NAME|FILE", 0,
+     "What the kernel declares about its rounding: see list, or a JSON file (default by the dtype of o)", 0},
     {"only", 'o', "NAMES", 0, "Judge these outputs alone, e.g. o,dq; one that is absent is an error", 0},
     {"strict", STRICT, NULL, 0, "MARGINAL is a mismatch", 0},
     {"threads", 'j', "N", 0, "Threads (default: all processors)", 0},
@@ -70,6 +75,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &s->load;
+        state->child_inputs[1] = &s->plugin;
         return 0;
     case 'c':
         s->load.candidate = argument;
@@ -96,23 +102,24 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case ARGP_KEY_ARG:
         return add_path(state, s, argument);
     case ARGP_KEY_NO_ARGS:
-        return cli_bad(state, "no case file given");
+        return s->plugin.path || s->plugin.stray ? 0 : cli_bad(state, "no case file given");
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_child children[] = {{&cli_case_argp, 0, "", 0}, {0}};
+static const struct argp_child children[] = {{&cli_case_argp, 0, "", 0}, {&cli_plugin_argp, 0, "", 0}, {0}};
 static const struct argp options = {
     .options = table,
     .parser = parse,
-    .args_doc = "CASE|FOLDER...",
+    .args_doc = "CASE|FOLDER...\n--plugin FILE",
     .doc =
         "Judge the outputs in a file against certified truth, element by element."
         "\vPASS: every error is within the bound its declared roundings earn. MARGINAL: within twice its random part. "
         "FAIL: beyond, or not finite. BROKEN: wrong shape, missing, or an input changed.\n"
         "Exits with 0 pass, 1 mismatch, 2 bad file or usage, 3 broken candidate, 4 uncertified or nothing judged.\n\n"
-        "Example:\n  glassbox check data/real/gla_chunk_bf16_mild.safetensors",
+        "Example:\n  glassbox check data/real/gla_chunk_bf16_mild.safetensors\n"
+        "A kernel in a shared object, as compare/plugin.h describes:\n  glassbox check --plugin ./kernel.so",
     .children = children};
 
 /* ---- one case ---- */
@@ -120,7 +127,8 @@ static const struct argp options = {
 /* A case as it is judged, with the strings its report points to. */
 typedef struct one_case {
     cli_judged judged;
-    char name[200], path[4096], reproduce[4400], diagnosis[160];
+    char name[200], path[4096], reproduce[4400], explain[4400];
+    gla_diagnosis diagnosis;
     gla_error error;
 } one_case;
 
@@ -152,12 +160,6 @@ static gla_status find_missing(const settings *s, const char *path, gla_candidat
     return GLA_OK;
 }
 
-static bool same_tensor(const gla_named_tensor *a, const gla_named_tensor *b) {
-    return a->dtype == b->dtype && a->rank == b->rank && a->count == b->count &&
-           memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0 &&
-           memcmp(a->raw, b->raw, (size_t)a->count * gla_dtype_size(a->dtype)) == 0;
-}
-
 /* An input that the candidate file repeats must be the case's, bit for bit. */
 static gla_status find_changed(const settings *s, const char *path, gla_candidate *out, gla_error *err) {
     if (!s->load.candidate) return GLA_OK;
@@ -168,7 +170,7 @@ static gla_status find_changed(const settings *s, const char *path, gla_candidat
         char full[400];
         snprintf(full, sizeof full, "%s%s", s->load.prefix ? s->load.prefix : "", gla_input_names[i]);
         const gla_named_tensor *a = gla_tensors_find(&own, full), *b = gla_tensors_find(&other, full);
-        if (a && b && !same_tensor(a, b)) out->changed |= 1u << i;
+        if (a && b && !gla_tensors_same(a, b)) out->changed |= 1u << i;
     }
     gla_tensors_free(&other);
     gla_tensors_free(&own);
@@ -177,7 +179,7 @@ static gla_status find_changed(const settings *s, const char *path, gla_candidat
 
 /* The profile asked for, or the default by the first output's dtype. */
 static const gla_profile *profile_for(const settings *s, const gla_candidate *c) {
-    if (s->profile) return gla_profile_named(s->profile);
+    if (s->profile) return &s->declared;
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (c->output[i].format) return gla_profile_default(c->output[i].format);
     return gla_profile_default(NULL);
@@ -189,27 +191,14 @@ static bool needs_backward(const gla_candidate *c, unsigned only) {
     return false;
 }
 
-/* A failing candidate that another profile would accept is told so. */
-static void find_consistent(const settings *s, const gla_problem *p, const gla_candidate *c, const gla_truth *truth,
-                            const gla_profile *declared, one_case *x) {
-    static const struct {
-        const char *profile, *means;
-    } looser[] = {{"f32-chunk", "binary32 arithmetic in chunks"},
-                  {"f32-tf32", "tf32 operands"},
-                  {"chunk-f16", "f16 operands"},
-                  {"chunk-bf16", "bf16 operands"},
-                  {"bf16-state", "a state kept in bf16"}};
-    for (size_t i = 0; i < sizeof looser / sizeof *looser; i++) {
-        gla_judgement other;
-        const gla_profile *profile = gla_profile_named(looser[i].profile);
-        if (profile == declared) continue;
-        if (gla_judge(p, c, truth, profile, s->only, (int)s->threads, &other, NULL) != GLA_OK) return;
-        if (other.verdict > GLA_MARGINAL) continue;
-        snprintf(x->diagnosis, sizeof x->diagnosis, "consistent with %s: it passes under --profile %s", looser[i].means,
-                 looser[i].profile);
-        x->judged.diagnosis = x->diagnosis;
-        return;
+/* Room for what every element is allowed, which the diagnosis asks for. */
+static gla_status take_allowed(gla_candidate *c, const gla_truth *truth, gla_error *err) {
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        if (!c->output[i].value || !truth->tensor[i].present) continue;
+        c->output[i].allowed = malloc((size_t)truth->tensor[i].count * sizeof(double) + 1);
+        if (!c->output[i].allowed) return gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
     }
+    return GLA_OK;
 }
 
 static gla_status judge_case(const settings *s, const char *path, const gla_case *c, one_case *x) {
@@ -230,9 +219,14 @@ static gla_status judge_case(const settings *s, const char *path, const gla_case
     status = gla_truth_compute(&c->problem, &o, &truth, &x->error);
     cli_progress_end(&bar);
     gla_judgement *g = &x->judged.judgement;
+    if (status == GLA_OK) status = take_allowed(&candidate, &truth, &x->error);
     if (status == GLA_OK)
         status = gla_judge(&c->problem, &candidate, &truth, profile, s->only, (int)s->threads, g, &x->error);
-    if (status == GLA_OK && g->verdict == GLA_FAIL) find_consistent(s, &c->problem, &candidate, &truth, profile, x);
+    if (status == GLA_OK && g->verdict == GLA_FAIL) {
+        status = gla_diagnose(&c->problem, &candidate, &truth, g, s->only, (int)s->threads, &x->diagnosis, &x->error);
+        x->judged.diagnosis = &x->diagnosis;
+    }
+    for (int i = 0; i < GLA_OUTPUTS; i++) free(candidate.output[i].allowed);
     gla_truth_free(&truth);
     return status;
 }
@@ -243,8 +237,21 @@ static void set_reproduce(const settings *s, one_case *x) {
     snprintf(x->reproduce, sizeof x->reproduce, "glassbox check %s%s%s%s%s%s%s%s", x->path,
              s->load.candidate ? " --candidate " : "", s->load.candidate ? s->load.candidate : "",
              s->load.prefix ? " --prefix " : "", s->load.prefix ? s->load.prefix : "", profile ? " --profile " : "",
-             profile ? profile->name : "", s->load.allow_growth ? " --allow-growth" : "");
+             s->profile ? s->profile : profile ? profile->name : "", s->load.allow_growth ? " --allow-growth" : "");
     x->judged.reproduce = x->reproduce;
+}
+
+/* The command that explains the bound of the first bad element. */
+static void set_explain(const settings *s, one_case *x) {
+    const gla_bad_place *first = &x->diagnosis.first;
+    if (!first->known) return;
+    cli_place_text place;
+    snprintf(x->explain, sizeof x->explain, "glassbox explain %s --at '%s'%s%s%s%s --profile %s", x->path,
+             cli_place(first->output, first->at, place), s->load.candidate ? " --candidate " : "",
+             s->load.candidate ? s->load.candidate : "", s->load.prefix ? " --prefix " : "",
+             s->load.prefix ? s->load.prefix : "",
+             s->profile ? s->profile : x->judged.judgement.profile->name);
+    x->judged.explain = x->explain;
 }
 
 static void check_file(const settings *s, const char *path, one_case *x) {
@@ -260,8 +267,10 @@ static void check_file(const settings *s, const char *path, one_case *x) {
     if (status != GLA_OK) {
         x->judged.error = &x->error;
         cli_fail(name, &x->error);
-    } else
+    } else {
         set_reproduce(s, x);
+        set_explain(s, x);
+    }
 }
 
 /* ---- many cases ---- */
@@ -305,17 +314,19 @@ static bool judge_folder(case_list *list, const settings *s, const char *path) {
     return going;
 }
 
-/* The worst: a bad file, then broken, mismatch, uncertain, pass. */
+/* The worst: a bad file, then broken, mismatch, uncertain, pass; skipped if all are. */
 static int worst_status(const cli_judged *list, size_t count, bool strict) {
     static const int order[] = {CLI_USAGE, CLI_BROKEN, CLI_MISMATCH, CLI_UNCERTAIN};
     for (size_t o = 0; o < sizeof order / sizeof *order; o++)
         for (size_t i = 0; i < count; i++)
             if ((int)cli_judged_exit(&list[i], strict) == order[o]) return order[o];
-    return CLI_PASS;
+    for (size_t i = 0; i < count; i++)
+        if (cli_judged_exit(&list[i], strict) != CLI_SKIPPED) return CLI_PASS;
+    return count ? CLI_SKIPPED : CLI_PASS;
 }
 
 static void print_totals(const cli_judged *list, size_t count) {
-    static const char *const verdicts[] = {"PASS", "MARGINAL", "UNCERTIFIED", "FAIL", "BROKEN", "NOT JUDGED"};
+    static const char *const verdicts[] = {"PASS", "MARGINAL", "UNCERTIFIED", "FAIL", "BROKEN", "NOT JUDGED", "SKIPPED"};
     printf("%zu cases:", count);
     for (size_t v = 0; v < sizeof verdicts / sizeof *verdicts; v++) {
         int found = 0;
@@ -334,15 +345,35 @@ static int write_reports(const settings *s, const cli_judged *list, size_t count
     return status == GLA_OK ? CLI_PASS : cli_fail(name, &err);
 }
 
+/* Totals and files; the exit status. */
+static int report_judged(const settings *s, const cli_judged *judged, size_t count) {
+    if (count > 1) print_totals(judged, count);
+    int written = write_reports(s, judged, count);
+    return written != CLI_PASS ? written : worst_status(judged, count, s->strict);
+}
+
 static int report_all(const settings *s, const case_list *list) {
     cli_judged *judged = calloc(list->count + 1, sizeof *judged);
     if (!judged) return cli_complain(name, "no memory");
     for (size_t i = 0; i < list->count; i++) judged[i] = list->at[i]->judged;
-    if (list->count > 1) print_totals(judged, list->count);
-    int written = write_reports(s, judged, list->count);
-    int status = worst_status(judged, list->count, s->strict);
+    int status = report_judged(s, judged, list->count);
     free(judged);
-    return written != CLI_PASS ? written : status;
+    return status;
+}
+
+static int check_plugin(settings *s) {
+    cli_judged *judged;
+    size_t count;
+    s->plugin.mechanism = s->load.mechanism ? s->load.mechanism : "gla";
+    s->plugin.profile = s->profile ? &s->declared : NULL;
+    s->plugin.profile_text = s->profile;
+    s->plugin.only = s->only;
+    if (!gla_mechanism_named(s->plugin.mechanism))
+        return cli_complain(name, "no mechanism '%.40s' (glassbox list shows them)", s->plugin.mechanism);
+    int status = cli_plugin_check(&s->plugin, &judged, &count);
+    if (status == CLI_GO_ON) status = report_judged(s, judged, count);
+    cli_plugin_free(judged, count);
+    return status;
 }
 
 static int check_all(const settings *s) {
@@ -364,13 +395,16 @@ static int check_all(const settings *s) {
 }
 
 static int run(int argc, char **argv) {
-    settings s = {0};
+    settings s = {.plugin = {.seed = 1, .timeout = 30}};
     int ended = cli_parse(&options, argc, argv, &s);
-    if (ended == CLI_GO_ON && s.profile && !gla_profile_named(s.profile))
-        ended = cli_complain(name, "no profile '%.40s' (see glassbox list)", s.profile);
+    gla_error err;
+    if (ended == CLI_GO_ON && s.profile && gla_profile_find(s.profile, &s.declared, &err) != GLA_OK)
+        ended = cli_fail(name, &err);
     if (ended == CLI_GO_ON && s.load.candidate && s.path_count > 1)
         ended = cli_complain(name, "--candidate goes with one case file");
-    if (ended == CLI_GO_ON) ended = check_all(&s);
+    if (ended == CLI_GO_ON && s.plugin.path && (s.load.candidate || s.path_count > 0))
+        ended = cli_complain(name, "--plugin goes without case files and --candidate");
+    if (ended == CLI_GO_ON) ended = s.plugin.path ? check_plugin(&s) : check_all(&s);
     free(s.paths);
     return ended;
 }

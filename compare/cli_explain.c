@@ -8,12 +8,14 @@
 
 #include "cli.h"
 #include "explain.h"
+#include "io/profile_file.h"
 
 static const char name[] = "explain";
 
 typedef struct settings {
     gla_case_options load;
     const char *path, *profile;
+    gla_profile declared; /* where a profile was asked for */
     bool chosen; /* --at given */
     gla_output output;
     int64_t at[4];
@@ -22,7 +24,8 @@ typedef struct settings {
 static const struct argp_option table[] = {
     {"at", 'a', "o[B,T,H,I]", 0, "The element (states: [N,H,I,J]); default: the one nearest to its bound", 0},
     {"candidate", 'c', "FILE", 0, "The outputs in FILE instead of the case's own", 0},
-    {"profile", 'p', "NAME", 0, "What the kernel declares about its rounding (default by dtype; see list)", 0},
+    {"profile", 'p', "NAME|FILE", 0,
+     "What the kernel declares about its rounding: see list, or a JSON file (default by dtype)", 0},
     {0}};
 
 static error_t parse_at(struct argp_state *state, const char *text, settings *s) {
@@ -124,7 +127,7 @@ static gla_status choose(const settings *s, subject *x, gla_error *err) {
             first = gla_dtype_format(x->c.output[i].dtype);
             backward = backward || i >= GLA_DQ;
         }
-    x->profile = s->profile ? gla_profile_named(s->profile) : gla_profile_default(first);
+    x->profile = s->profile ? &s->declared : gla_profile_default(first);
     gla_truth_options o = {.backward = backward, .close_enough = 0x1p-52};
     gla_status status = gla_truth_compute(&x->c.problem, &o, &x->truth, err);
     if (status != GLA_OK) return status;
@@ -169,7 +172,7 @@ static void print_element(const subject *x, const gla_explanation *e) {
     cli_index_text at;
     printf("%s%s of %s, profile %s: %s\n", gla_output_names[x->output], cli_shape(x->at, at), x->c.name,
            x->profile->name, x->profile->what);
-    printf("  formulation %s; random = 3.5 times the root of the sum of squares\n", x->profile->form);
+    printf("  formulation %s; random = 3.5 times the root of the sum of squares\n", e->form);
     printf("  truth %.17g (%a), condition number %.3g\n", want, want, want != 0 ? magnitude / fabs(want) : INFINITY);
     if (x->c.output[x->output].value) {
         double got = x->c.output[x->output].value[x->index];
@@ -200,8 +203,7 @@ static int run(int argc, char **argv) {
     gla_error err = {0};
     int ended = cli_parse(&options, argc, argv, &s);
     if (ended != CLI_GO_ON) return ended;
-    if (s.profile && !gla_profile_named(s.profile))
-        return cli_complain(name, "no profile '%.40s' (see glassbox list)", s.profile);
+    if (s.profile && gla_profile_find(s.profile, &s.declared, &err) != GLA_OK) return cli_fail(name, &err);
     gla_status status = explain(&s, &x, &err);
     gla_truth_free(&x.truth);
     gla_case_free(&x.c);

@@ -1,188 +1,99 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * glassbox gen: case files of a family, inputs only, the same bits for the same seed on every machine.
+ * glassbox gen: cases of a family, inputs only, the same bits for the same seed on every machine: as files, or as a
+ * stream of frames (io/stream.h) for a program that returns its outputs to glassbox verify.
  */
-#include "cli.h"
-
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include "cases.h"
+#include "cli_generation.h"
+#include "io/stream.h"
 
 static const char name[] = "gen";
 
 typedef struct settings {
-    const gla_mechanism *mechanism;
-    const char *family, *directory;
-    gla_case_spec spec;
-    gla_dtype dtype;
-    int64_t count, chunk;
+    cli_generation generation;
+    const char *directory;
+    bool stream;
 } settings;
 
-enum {
-    KEY_B = 256,
-    KEY_T,
-    KEY_H,
-    KEY_HK,
-    KEY_DK,
-    KEY_DV,
-    KEY_GV,
-    KEY_STATE,
-    KEY_VARLEN,
-    KEY_REVERSE,
-    KEY_DTYPE,
-    KEY_FORWARD,
-    KEY_AWKWARD
-};
+enum { KEY_STREAM = 512 };
 static const struct argp_option table[] = {
     {"output", 'o', "DIR", 0, "Folder for the files; made if it is not there", 1},
-    {"mechanism", 'm', "NAME", 0, "Default gla", 1},
-    {"family", 'f', "NAME", 0, "A family of glassbox list, or all (default mild)", 1},
-    {"n", 'n', "N", 0, "Cases per family, with seeds S, S+1, ... (default 1)", 1},
-    {"seed", 's', "S", 0, "First seed (default 1)", 1},
-    {"dtype", KEY_DTYPE, "TYPE", 0, "Element type of q k v do (default BF16); gates and states are F32", 1},
-    {"forward", KEY_FORWARD, NULL, 0, "Leave out do and dfinal_state", 1},
-    {"B", KEY_B, "N", 0, "Batch (default 1)", 2},
-    {"T", KEY_T, "N", 0, "Tokens (default: the family's)", 2},
-    {"H", KEY_H, "N", 0, "Heads (default 3)", 2},
-    {"Hk", KEY_HK, "N", 0, "Heads of k and g, a divisor of H (default H)", 2},
-    {"dk", KEY_DK, "N", 0, "Key channels (default 20)", 2},
-    {"dv", KEY_DV, "N", 0, "Value channels (default 24)", 2},
-    {"value-gate", KEY_GV, NULL, 0, "gv too", 2},
-    {"initial-state", KEY_STATE, NULL, 0, "initial_state too", 2},
-    {"varlen", KEY_VARLEN, NULL, 0, "Packed sequences, empty ones among them", 2},
-    {"reverse", KEY_REVERSE, NULL, 0, "Sequences run from their last token to their first", 2},
-    {"awkward", KEY_AWKWARD, "C", 0, "Instead of all of these: shapes awkward for chunks of C, drawn by the seed", 2},
+    {"stream", KEY_STREAM, NULL, 0, "Frames to stdout instead: u64 little-endian length, then a safetensors file", 1},
     {0}};
-
-static error_t parse_mechanism(struct argp_state *state, const char *text, const gla_mechanism **mechanism) {
-    *mechanism = gla_mechanism_named(text);
-    return *mechanism ? 0 : cli_bad(state, "no mechanism '%.40s' (glassbox list shows them)", text);
-}
-
-static error_t parse_size(int key, const char *argument, struct argp_state *state) {
-    settings *s = state->input;
-    static const char *const label[] = {"--B", "--T", "--H", "--Hk", "--dk", "--dv"};
-    int64_t *const size[] = {&s->spec.B, &s->spec.T, &s->spec.H, &s->spec.Hk, &s->spec.dk, &s->spec.dv};
-    return cli_integer(state, label[key - KEY_B], argument, 1, INT32_MAX, size[key - KEY_B]);
-}
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
-    if (key >= KEY_B && key <= KEY_DV) return parse_size(key, argument, state);
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &s->generation;
+        return 0;
     case 'o':
         s->directory = argument;
         return 0;
-    case 'm':
-        return parse_mechanism(state, argument, &s->mechanism);
-    case 'f':
-        s->family = argument;
+    case KEY_STREAM:
+        s->stream = true;
         return 0;
-    case 'n':
-        return cli_integer(state, "--n", argument, 1, 1000000, &s->count);
-    case 's':
-        return cli_seed(state, argument, &s->spec.seed);
-    case KEY_DTYPE:
-        return cli_dtype(state, argument, &s->dtype);
-    case KEY_FORWARD:
-        s->spec.backward = false;
-        return 0;
-    case KEY_GV:
-        s->spec.gv = true;
-        return 0;
-    case KEY_STATE:
-        s->spec.initial_state = true;
-        return 0;
-    case KEY_VARLEN:
-        s->spec.varlen = true;
-        return 0;
-    case KEY_REVERSE:
-        s->spec.reverse = true;
-        return 0;
-    case KEY_AWKWARD:
-        return cli_integer(state, "--awkward", argument, 1, 1 << 20, &s->chunk);
     case ARGP_KEY_END:
-        return s->directory ? 0 : cli_bad(state, "no folder given (-o DIR)");
+        if (!s->directory == s->stream) return 0;
+        return cli_bad(state, s->stream ? "-o and --stream exclude each other" : "no folder given (-o DIR)");
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const struct argp_child children[] = {{&cli_generation_argp, 0, "", 0}, {0}};
 static const struct argp options = {
     .options = table,
     .parser = parse,
-    .doc = "Generate case files (inputs only) of a family; prints their names."
+    .doc = "Generate cases (inputs only) of a family, as files, whose names are printed, or as a stream."
            "\vExample: five cases with hard resets, in shapes that chunks of 64 find awkward\n"
-           "  glassbox gen --family reset --n 5 --awkward 64 -o cases"};
+           "  glassbox gen --family reset --n 5 --awkward 64 -o cases\n\n"
+           "A program between two pipes, judged on every family:\n"
+           "  glassbox gen --stream --level quick | ./program | glassbox verify --stream --level quick",
+    .children = children};
 
 static gla_status make_folder(const char *path, gla_error *err) {
     if (mkdir(path, 0777) == 0 || errno == EEXIST) return GLA_OK;
     return gla_fail(err, GLA_IO_ERROR, "%.200s: cannot make the folder: %s", path, strerror(errno));
 }
 
-static gla_status save(const settings *s, const gla_generated *made, gla_error *err) {
-    gla_dtype dtype[GLA_INPUTS];
-    for (int i = 0; i < GLA_INPUTS; i++) dtype[i] = s->dtype;
-    dtype[GLA_IN_GK] = dtype[GLA_IN_GV] = dtype[GLA_IN_INITIAL_STATE] = dtype[GLA_IN_DFINAL_STATE] = GLA_F32;
-    char seed[32], path[4096];
-    snprintf(seed, sizeof seed, "%llu", (unsigned long long)made->spec.seed);
+static gla_status save(const settings *s, const gla_generated *made, const gla_tensor_file *file, gla_error *err) {
+    if (s->stream) return gla_stream_write(STDOUT_FILENO, file, err);
+    char path[4096];
     if (snprintf(path, sizeof path, "%s/%s.safetensors", s->directory, made->name) >= (int)sizeof path)
         return gla_fail(err, GLA_IO_ERROR, "%.200s ...: the path is too long", path);
-
-    gla_tensor_file file = {0};
-    gla_status status = gla_case_add_problem(&file, s->mechanism, &made->problem, dtype, err);
-    if (status == GLA_OK) status = gla_tensors_set_meta(&file, "case", made->name, err);
-    if (status == GLA_OK) status = gla_tensors_set_meta(&file, "family", made->spec.family, err);
-    if (status == GLA_OK) status = gla_tensors_set_meta(&file, "seed", seed, err);
-    if (status == GLA_OK) status = gla_tensors_write(path, &file, err);
+    gla_status status = gla_tensors_write(path, file, err);
     if (status == GLA_OK) puts(path);
-    gla_tensors_free(&file);
     return status;
 }
 
-static gla_status generate(const settings *s, const char *family, uint64_t seed, gla_error *err) {
-    gla_case_spec spec = s->spec;
-    if (s->chunk) {
-        spec = gla_random_shape(family, seed, s->chunk);
-        spec.backward = s->spec.backward;
-    }
-    spec.family = family;
-    spec.seed = seed;
-    spec.dtype = gla_dtype_format(s->dtype);
+static gla_status generate(const settings *s, int64_t index, gla_error *err) {
+    gla_case_spec spec = cli_generation_spec(&s->generation, index);
     gla_generated made;
+    gla_tensor_file file = {0};
     gla_status status = gla_generate(&spec, &made, err);
-    if (status == GLA_OK) status = save(s, &made, err);
+    if (status == GLA_OK) status = cli_generation_file(&s->generation, &made, &file, err);
+    if (status == GLA_OK) status = save(s, &made, &file, err);
+    gla_tensors_free(&file);
     gla_generated_free(&made);
     return status;
 }
 
-static gla_status generate_family(const settings *s, const char *family, gla_error *err) {
-    gla_status status = GLA_OK;
-    for (int64_t i = 0; i < s->count && status == GLA_OK; i++)
-        status = generate(s, family, s->spec.seed + (uint64_t)i, err);
-    return status;
-}
-
-static gla_status generate_all(const settings *s, gla_error *err) {
-    gla_status status = make_folder(s->directory, err);
-    if (strcmp(s->family, "all") != 0) return status ? status : generate_family(s, s->family, err);
-    for (const gla_family *f = gla_families; f->name && status == GLA_OK; f++)
-        status = generate_family(s, f->name, err);
-    return status;
-}
-
 static int run(int argc, char **argv) {
-    settings s = {.mechanism = gla_mechanism_named("gla"),
-                  .family = "mild",
-                  .spec = {.backward = true, .seed = 1},
-                  .dtype = GLA_BF16,
-                  .count = 1};
+    settings s = {.generation = cli_generation_default()};
     int ended = cli_parse(&options, argc, argv, &s);
     if (ended != CLI_GO_ON) return ended;
+    int64_t cases = cli_generation_cases(&s.generation);
+    if (cases < 0) return cli_complain(name, "no family '%.40s' (glassbox list shows them)", s.generation.family);
     gla_error err = {0};
-    return generate_all(&s, &err) ? cli_fail(name, &err) : CLI_PASS;
+    gla_status status = s.stream ? GLA_OK : make_folder(s.directory, &err);
+    for (int64_t i = 0; i < cases && status == GLA_OK; i++) status = generate(&s, i, &err);
+    return status ? cli_fail(name, &err) : CLI_PASS;
 }
 
-const cli_command cli_gen = {name, "generate case files of a family", run};
+const cli_command cli_gen = {name, "generate cases of a family, as files or a stream", run};

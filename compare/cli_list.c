@@ -59,6 +59,8 @@ static void print_all(void) {
     for (int i = 0; gla_profiles[i]; i++) print_row(gla_profiles[i]->name, gla_profiles[i]->what);
     printf("\n%scase families%s (what a failure means)\n", cli_on(CLI_BOLD), cli_off());
     for (const gla_family *f = gla_families; f->name; f++) print_row(f->name, f->failure);
+    printf("\n%sflags of cases%s (what they exercise)\n", cli_on(CLI_BOLD), cli_off());
+    for (const gla_flag *f = gla_flags; f->name; f++) print_row(f->name, f->meaning);
 }
 
 /* ---- JSON ---- */
@@ -102,15 +104,23 @@ static json_t *profiles_to_json(void) {
 
 static json_t *families_to_json(void) {
     json_t *list = json_array();
-    for (const gla_family *f = gla_families; f->name; f++) append(list, f->name, "failure", f->failure);
+    for (const gla_family *f = gla_families; f->name; f++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s}", "name", f->name, "failure", f->failure, "flags", f->flags));
+    return list;
+}
+
+static json_t *flags_to_json(void) {
+    json_t *list = json_array();
+    for (const gla_flag *f = gla_flags; f->name; f++) append(list, f->name, "meaning", f->meaning);
     return list;
 }
 
 static int print_json(void) {
-    json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "version", GLASSBOX_VERSION, "mechanisms",
+    json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", GLASSBOX_VERSION, "mechanisms",
                             mechanisms_to_json(), "formulations", rows_to_json(gla_formulation_choices), "routes",
                             rows_to_json(gla_route_choices), "numbers", rows_to_json(gla_number_systems), "profiles",
-                            profiles_to_json(), "families", families_to_json());
+                            profiles_to_json(), "families", families_to_json(), "flags", flags_to_json());
     if (!all) return cli_complain(name, "no memory");
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');

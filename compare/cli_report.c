@@ -14,17 +14,37 @@ const char *cli_place(gla_output output, const int64_t at[4], cli_place_text tex
 }
 
 bool cli_has_verdict(const cli_judged *j) {
-    return !j->error && (j->judgement.judged > 0 || j->judgement.changed != 0);
+    return !j->error && !j->finding && (j->judgement.judged > 0 || j->judgement.changed != 0);
+}
+
+static const char *finding_verdict(cli_exit exit) {
+    switch (exit) {
+    case CLI_PASS:
+        return "PASS";
+    case CLI_MISMATCH:
+        return "FAIL";
+    case CLI_BROKEN:
+        return "BROKEN";
+    case CLI_SKIPPED:
+        return "SKIPPED";
+    default:
+        return "NOT JUDGED";
+    }
 }
 
 const char *cli_verdict(const cli_judged *j) {
+    if (j->finding) return finding_verdict(j->finding_exit);
     return cli_has_verdict(j) ? gla_verdict_names[j->judgement.verdict] : "NOT JUDGED";
 }
 
-const char *cli_why_not_judged(const cli_judged *j) { return j->error ? j->error->what : "no output under test"; }
+const char *cli_why_not_judged(const cli_judged *j) {
+    if (j->finding) return j->finding;
+    return j->error ? j->error->what : "no output under test";
+}
 
 cli_exit cli_judged_exit(const cli_judged *j, bool strict) {
     if (j->error) return j->error->status == GLA_NO_MEMORY ? CLI_UNCERTAIN : CLI_USAGE;
+    if (j->finding) return j->finding_exit;
     if (!cli_has_verdict(j)) return CLI_UNCERTAIN;
     switch (j->judgement.verdict) {
     case GLA_PASS:
@@ -50,6 +70,10 @@ static cli_tint tint_of(gla_verdict verdict) {
     return tint[verdict];
 }
 
+static cli_tint tint_of_finding(cli_exit exit) {
+    return exit == CLI_PASS ? CLI_GREEN : exit == CLI_SKIPPED ? CLI_YELLOW : CLI_RED;
+}
+
 static void print_verdict(gla_verdict verdict, int width) {
     printf("%s%-*s%s", cli_on(tint_of(verdict)), width, gla_verdict_names[verdict], cli_off());
 }
@@ -64,8 +88,12 @@ static void print_row(gla_output output, const gla_tensor_verdict *v) {
         printf("  %s: %s\n", v->why, cli_shape(v->shape, at));
         return;
     }
-    printf(" %9" PRId64 " %11.3g  %-16s %15.8g %15.8g %9.2g %9.2g\n", v->count, v->worst, cli_shape(v->at, at), v->got,
+    printf(" %8" PRId64 " %11.3g  %-16s %13.6g %13.6g %8.2g %9.2g", v->count, v->worst, cli_shape(v->at, at), v->got,
            v->want, v->allowed, v->rms_truth > 0 ? v->rms_error / v->rms_truth : v->rms_error);
+    if (v->scatter.count > 0)
+        printf(" %5.2f\n", v->scatter.rms_z);
+    else
+        printf(" %5s\n", "-");
 }
 
 /* ---- what is wrong, a line per tensor that is not a plain pass ---- */
@@ -84,18 +112,36 @@ static void print_trouble(gla_output output, const gla_tensor_verdict *v) {
     putchar('\n');
 }
 
+/* What tier 3 found, where it decided. */
+static void print_scatter(gla_output output, const gla_tensor_verdict *v) {
+    cli_place_text place;
+    const gla_distribution *d = &v->scatter;
+    if (v->verdict != GLA_FAIL || v->tier != 3) return;
+    if (d->wide)
+        printf("  %s: no element is far over its bound, but all together err too much: rms z %.3g (at most %.3g) over "
+               "the %s from %s\n",
+               gla_output_names[output], d->worst.rms_z, d->worst.limit, gla_group_names[d->worst.kind],
+               cli_place(output, d->worst.at, place));
+    if (d->biased)
+        printf("  %s: errors lean to one side: mean of z sign(truth) %.3g (at most %.3g), as truncation does\n",
+               gla_output_names[output], d->bias, d->bias_limit);
+}
+
 static void print_tensors(const gla_judgement *g) {
-    printf("  %-14s %-11s %9s %11s  %-16s %15s %15s %9s %9s\n", "output", "verdict", "elements", "error/bound",
-           "worst at", "got", "want", "bound", "rms ratio");
+    printf("  %-14s %-11s %8s %11s  %-16s %13s %13s %8s %9s %5s\n", "output", "verdict", "elements", "error/bound",
+           "worst at", "got", "want", "bound", "rms ratio", "rms z");
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (g->tensor[i].judged) print_row((gla_output)i, &g->tensor[i]);
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (g->tensor[i].judged) print_trouble((gla_output)i, &g->tensor[i]);
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (g->tensor[i].judged) print_scatter((gla_output)i, &g->tensor[i]);
 }
 
 void cli_report_text(const cli_judged *j) {
     if (!cli_has_verdict(j)) {
-        printf("%sNOT JUDGED%s %s: %s\n", cli_on(CLI_RED), cli_off(), j->name, cli_why_not_judged(j));
+        cli_tint tint = !j->finding ? CLI_RED : tint_of_finding(j->finding_exit);
+        printf("%s%s%s %s: %s\n", cli_on(tint), cli_verdict(j), cli_off(), j->name, cli_why_not_judged(j));
         return;
     }
     print_verdict(j->judgement.verdict, 0);
@@ -105,6 +151,7 @@ void cli_report_text(const cli_judged *j) {
         if (j->judgement.changed & (1u << i)) printf("  input %s was changed by the candidate\n", gla_input_names[i]);
     if (j->judgement.verdict != GLA_PASS)
         printf("  profile %s: %s\n", j->judgement.profile->name, j->judgement.profile->what);
-    if (j->judgement.verdict != GLA_PASS && j->diagnosis) printf("  likely cause: %s\n", j->diagnosis);
+    if (j->judgement.verdict != GLA_PASS && j->diagnosis) cli_report_diagnosis(j->diagnosis);
     if (j->judgement.verdict != GLA_PASS && j->reproduce) printf("  reproduce: %s\n", j->reproduce);
+    if (j->judgement.verdict != GLA_PASS && j->explain) printf("  explain: %s\n", j->explain);
 }

@@ -6,14 +6,17 @@
 #define GLASSBOX_CLI_REPORT_H
 
 #include "cli.h"
-#include "judge.h"
+#include "diagnose.h"
 
 /* One case after judging, or the reason why it could not be judged. Strings are the caller's. */
 typedef struct cli_judged {
     const char *name, *path;
-    const char *reproduce;  /* the command that shows this again; NULL: none */
-    const char *diagnosis;  /* the likely cause, one line; NULL: none */
-    const gla_error *error; /* NULL: it was judged */
+    const char *reproduce;          /* the command that shows this again; NULL: none */
+    const char *explain;            /* the command that explains the bound of the first bad element; NULL: none */
+    const gla_diagnosis *diagnosis; /* of a FAIL; NULL: none */
+    const gla_error *error;         /* NULL: it was judged */
+    const char *finding;    /* a verdict in words, in place of the judgement (plug-ins); NULL: none */
+    cli_exit finding_exit;  /* what it means */
     gla_judgement judgement;
 } cli_judged;
 
@@ -22,6 +25,9 @@ cli_exit cli_judged_exit(const cli_judged *j, bool strict);
 
 /* cli_report.c: to stdout, at most 120 columns. */
 void cli_report_text(const cli_judged *j);
+
+/* cli_report_diagnosis.c: the part of it that says why and where. */
+void cli_report_diagnosis(const gla_diagnosis *d);
 
 /* cli_report_files.c: whole files or none. */
 gla_status cli_report_json(const char *path, const cli_judged *list, size_t count, gla_error *err);

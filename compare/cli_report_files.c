@@ -21,6 +21,55 @@ static json_t *index_to_json(const int64_t at[4]) {
     return json_pack("[I, I, I, I]", (json_int_t)at[0], (json_int_t)at[1], (json_int_t)at[2], (json_int_t)at[3]);
 }
 
+/* Tier 3; null where it does not apply. */
+static json_t *scatter_to_json(const gla_distribution *d) {
+    if (d->count == 0) return json_null();
+    json_t *worst = json_pack("{s:s, s:o, s:I, s:o, s:o}", "group", gla_group_names[d->worst.kind], "from",
+                              index_to_json(d->worst.at), "elements", (json_int_t)d->worst.count, "rms_z",
+                              number(d->worst.rms_z), "limit", number(d->worst.limit));
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "elements", (json_int_t)d->count, "rms_z",
+                     number(d->rms_z), "limit", number(d->limit), "bias", number(d->bias), "bias_limit",
+                     number(d->bias_limit), "worst_group", worst, "emulated_limits", d->emulated, "too_good",
+                     d->too_good);
+}
+
+/* Shares of bad elements by stretches of heads and tokens. */
+static json_t *shares_to_json(const gla_shares *s) {
+    json_t *heads = json_array(), *tokens = json_array();
+    for (int i = 0; i < s->heads; i++) json_array_append_new(heads, json_real(s->head[i]));
+    for (int i = 0; i < s->tokens; i++) json_array_append_new(tokens, json_real(s->token[i]));
+    return json_pack("{s:o, s:o}", "heads", heads, "tokens", tokens);
+}
+
+static json_t *names_to_json(unsigned mask, const char *const *names, int count) {
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        if (mask >> i & 1) json_array_append_new(list, json_string(names[i]));
+    return list;
+}
+
+/* null where there is none; cause "" where no known cause fits. */
+static json_t *diagnosis_to_json(const gla_diagnosis *d) {
+    if (!d) return json_null();
+    json_t *shares = json_object();
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (d->share[i].heads > 0) json_object_set_new(shares, gla_output_names[i], shares_to_json(&d->share[i]));
+    return json_pack("{s:s, s:s, s:o, s:f, s:o}", "cause", d->cause, "sentence", d->sentence, "explains",
+                     names_to_json(d->explains, gla_output_names, GLA_OUTPUTS), "times_nearer", d->closer, "bad_share",
+                     shares);
+}
+
+static json_t *place_to_json(const gla_diagnosis *d) {
+    if (!d || !d->first.known) return json_null();
+    const gla_bad_place *p = &d->first;
+    json_t *x = json_pack("{s:s, s:o, s:I}", "output", gla_output_names[p->output], "at", index_to_json(p->at),
+                          "sequence", (json_int_t)p->sequence);
+    if (x && p->token >= 0)
+        json_object_update_new(x, json_pack("{s:I, s:I, s:I}", "token", (json_int_t)p->token, "chunk",
+                                            (json_int_t)p->chunk, "row", (json_int_t)p->row));
+    return x;
+}
+
 static json_t *tensor_to_json(gla_output output, const gla_tensor_verdict *v) {
     json_t *x = json_pack("{s:s, s:s, s:o}", "name", gla_output_names[output], "verdict", gla_verdict_names[v->verdict],
                           "shape", index_to_json(v->shape));
@@ -47,15 +96,10 @@ static json_t *tensor_to_json(gla_output output, const gla_tensor_verdict *v) {
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
         json_object_set_new(x, reals[i].key, number(reals[i].value));
     json_object_set_new(x, "worst_at", index_to_json(v->at));
+    json_object_set_new(x, "tier", json_integer(v->tier));
+    json_object_set_new(x, "distribution", scatter_to_json(&v->scatter));
     json_object_set_new(x, "first_bad", v->first_bad[0] >= 0 ? index_to_json(v->first_bad) : json_null());
     return x;
-}
-
-static json_t *changed_to_json(unsigned changed) {
-    json_t *list = json_array();
-    for (int i = 0; i < GLA_INPUTS; i++)
-        if (changed & (1u << i)) json_array_append_new(list, json_string(gla_input_names[i]));
-    return list;
 }
 
 static json_t *case_to_json(const cli_judged *j) {
@@ -64,10 +108,12 @@ static json_t *case_to_json(const cli_judged *j) {
     for (int i = 0; i < GLA_OUTPUTS && judged; i++)
         if (j->judgement.tensor[i].judged)
             json_array_append_new(tensors, tensor_to_json((gla_output)i, &j->judgement.tensor[i]));
-    return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:o, s:o}", "case", j->name, "file", j->path, "verdict",
-                     cli_verdict(j), "profile", judged ? j->judgement.profile->name : NULL, "error",
-                     j->error ? j->error->what : NULL, "diagnosis", j->diagnosis, "reproduce", j->reproduce,
-                     "changed_inputs", changed_to_json(j->judgement.changed), "tensors", tensors);
+    return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:o, s:o, s:s*, s:s*, s:o, s:o, s:s*}", "case", j->name, "file", j->path,
+                     "verdict", cli_verdict(j), "profile", judged ? j->judgement.profile->name : NULL, "error",
+                     j->error ? j->error->what : NULL, "diagnosis", diagnosis_to_json(j->diagnosis), "first_bad",
+                     place_to_json(j->diagnosis), "reproduce", j->reproduce, "explain", j->explain, "changed_inputs",
+                     names_to_json(j->judgement.changed, gla_input_names, GLA_INPUTS), "tensors", tensors,
+                     "finding", j->finding);
 }
 
 static bool write_json(FILE *to, const cli_judged *list, size_t count) {
@@ -111,9 +157,15 @@ static void open_testcase(FILE *to, const char *of, const char *test) {
 static void write_testcase(FILE *to, const cli_judged *j, gla_output output, const gla_tensor_verdict *v) {
     cli_place_text place;
     open_testcase(to, j->name, gla_output_names[output]);
-    if (v->verdict == GLA_FAIL)
-        fprintf(to, "<failure message=\"%s: got %.9g, want %.9g, error/bound %.3g; %" PRId64 " over the bound\"/>",
+    if (v->verdict == GLA_FAIL) {
+        fprintf(to, "<failure message=\"%s: got %.9g, want %.9g, error/bound %.3g; %" PRId64 " over the bound",
                 cli_place(output, v->at, place), v->got, v->want, v->worst, v->over);
+        if (j->diagnosis && j->diagnosis->found) {
+            fputs("; likely cause: ", to);
+            put_xml(to, j->diagnosis->sentence);
+        }
+        fputs("\"/>", to);
+    }
     if (v->verdict == GLA_BROKEN) fprintf(to, "<failure message=\"BROKEN: %s\"/>", v->why);
     if (v->verdict == GLA_UNCERTIFIED)
         fprintf(to, "<error message=\"%" PRId64 " elements without certified truth\"/>", v->uncertified);
@@ -130,9 +182,21 @@ static void write_other(FILE *to, const cli_judged *j, const char *test, const c
     fputs("\"/></testcase>\n", to);
 }
 
+/* Words alone. A finding that passes is a test case without anything in it. */
+static void write_unjudged(FILE *to, const cli_judged *j) {
+    cli_exit exit = j->finding ? j->finding_exit : CLI_UNCERTAIN;
+    const char *kind = exit == CLI_SKIPPED ? "skipped" : exit == CLI_UNCERTAIN ? "error" : "failure";
+    if (exit != CLI_PASS) {
+        write_other(to, j, "case", kind, cli_why_not_judged(j));
+        return;
+    }
+    open_testcase(to, j->name, "case");
+    fputs("</testcase>\n", to);
+}
+
 static void write_case(FILE *to, const cli_judged *j) {
     if (!cli_has_verdict(j)) {
-        write_other(to, j, "case", "error", cli_why_not_judged(j));
+        write_unjudged(to, j);
         return;
     }
     if (j->judgement.changed) write_other(to, j, "inputs", "failure", "BROKEN: inputs changed by the candidate");
@@ -141,8 +205,16 @@ static void write_case(FILE *to, const cli_judged *j) {
 }
 
 typedef struct totals {
-    int tests, failures, errors;
+    int tests, failures, errors, skipped;
 } totals;
+
+static void count_unjudged(totals *n, const cli_judged *j) {
+    if (cli_has_verdict(j)) return;
+    cli_exit exit = j->finding ? j->finding_exit : CLI_UNCERTAIN;
+    n->skipped += exit == CLI_SKIPPED;
+    n->failures += exit == CLI_MISMATCH || exit == CLI_BROKEN;
+    n->errors += exit == CLI_UNCERTAIN;
+}
 
 static totals count_tests(const cli_judged *list, size_t count) {
     totals n = {0};
@@ -150,7 +222,7 @@ static totals count_tests(const cli_judged *list, size_t count) {
         const gla_judgement *g = &list[c].judgement;
         bool judged = cli_has_verdict(&list[c]), changed = judged && g->changed;
         n.tests += judged ? g->judged + changed : 1;
-        n.errors += !judged;
+        count_unjudged(&n, &list[c]);
         n.failures += changed;
         for (int i = 0; i < GLA_OUTPUTS && judged; i++) {
             const gla_tensor_verdict *v = &g->tensor[i];
@@ -165,8 +237,8 @@ static bool write_junit(FILE *to, const cli_judged *list, size_t count) {
     totals n = count_tests(list, count);
     fprintf(to,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<testsuites>\n <testsuite name=\"glassbox\" tests=\"%d\" failures=\"%d\" errors=\"%d\" skipped=\"0\">\n",
-            n.tests, n.failures, n.errors);
+            "<testsuites>\n <testsuite name=\"glassbox\" tests=\"%d\" failures=\"%d\" errors=\"%d\" skipped=\"%d\">\n",
+            n.tests, n.failures, n.errors, n.skipped);
     for (size_t i = 0; i < count; i++) write_case(to, &list[i]);
     fputs(" </testsuite>\n</testsuites>\n", to);
     return true;

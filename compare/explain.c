@@ -6,9 +6,11 @@
 #include "explain.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../reference/slice.h"
+#include "bounds.h"
 
 static const char *const site_words[GLA_SITES] = {
     [GLA_SITE_GATE_SUM] = "cumulative log gates in base 2, shared by many terms",
@@ -69,7 +71,8 @@ static int64_t sequence_of(const gla_problem *p, gla_output name, const int64_t 
 static place place_of(const gla_problem *p, gla_output name, const int64_t at[4]) {
     int64_t whole[4], own[4], heads = gla_unit_heads(p), i[4];
     gla_output_shape(p, name, whole);
-    int64_t head = at[gla_is_state_output(name) ? 1 : 2] * (p->H / whole[gla_is_state_output(name) ? 1 : 2]) / heads * heads;
+    int64_t head =
+        at[gla_is_state_output(name) ? 1 : 2] * (p->H / whole[gla_is_state_output(name) ? 1 : 2]) / heads * heads;
     place x = {.part = gla_part_of(p, sequence_of(p, name, at), head, heads)};
     gla_output_shape(&x.part.problem, name, own);
     memcpy(i, at, sizeof i);
@@ -127,13 +130,23 @@ gla_status gla_explain(const gla_problem *p, const gla_profile *profile, gla_out
     if (status != GLA_OK) return status;
     place x = place_of(p, name, at);
     source list[GLA_TERMS];
-    gla_error_number e;
+    gla_error_number e, other;
+    const char *form = profile->form;
+    status = run_model(&x, form, name, &profile->model, &e, err);
+    if (status == GLA_OK && profile->also[0]) {
+        status = run_model(&x, profile->also, name, &profile->model, &other, err);
+        if (status == GLA_OK && gla_error_bound(&other, GLA_ERROR_LAMBDA) > gla_error_bound(&e, GLA_ERROR_LAMBDA)) {
+            form = profile->also;
+            e = other;
+        }
+    }
+    snprintf(out->form, sizeof out->form, "%s", form);
     int count = list_sources(&profile->model, list);
     for (int i = 0; i < count && status == GLA_OK; i++) {
-        status = run_model(&x, profile->form, name, &list[i].alone, &e, err);
-        if (status == GLA_OK) add_term(out, list[i].name, list[i].what, list[i].rule, &e);
+        gla_error_number alone;
+        status = run_model(&x, form, name, &list[i].alone, &alone, err);
+        if (status == GLA_OK) add_term(out, list[i].name, list[i].what, list[i].rule, &alone);
     }
-    if (status == GLA_OK) status = run_model(&x, profile->form, name, &profile->model, &e, err);
     if (status != GLA_OK) return status;
     gla_rounding_rule stored = gla_stored_in(format);
     gla_error_number last = {.x = e.x, .size = e.size, .unit = e.unit};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bound of one element, term by term: the profile's formulation is run once for every kind of rounding alone, and
- * once with all of them.
+ * The bound of one element, term by term: the formulation of the profile that allows it more is run once for every kind
+ * of rounding alone, and once with all of them.
  */
 #ifndef GLASSBOX_EXPLAIN_H
 #define GLASSBOX_EXPLAIN_H
@@ -20,6 +20,7 @@ typedef struct gla_term {
 typedef struct gla_explanation {
     gla_term term[GLA_TERMS];
     int terms;
+    char form[48];                    /* the formulation, of the profile's, that allows this element more */
     double random, worst, systematic; /* all together */
     double allowed;                   /* min(random, worst) + systematic: what gla_judge allows, up to 2^-52 |truth| */
 } gla_explanation;

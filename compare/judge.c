@@ -1,37 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Judging outputs element by element; the meaning of a verdict is in judge.h.
+ * Judging outputs element by element, then as a whole; the meaning of a verdict is in judge.h.
  *
- * The bounds come from one run of the profile's formulation in the number system of rounding errors; the rounding of
- * the result into the dtype it is stored in is added here. The truth is the certified binary64 value: its own 2^-53 is
- * allowed for wherever the bound is not 0.
+ * The truth is the certified binary64 value: its own 2^-53 is allowed for wherever the bound is not 0.
  */
 #include "judge.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../fast/cpu/threads.h"
-#include "../reference/number/error.h"
-#include "../reference/slice.h"
+#include "bounds.h"
+#include "emulate.h"
 
 const char *const gla_verdict_names[] = {"PASS", "MARGINAL", "UNCERTIFIED", "FAIL", "BROKEN"};
 
-enum { MARGINAL_FACTOR = 2 }; /* MARGINAL reaches to lambda = 7 */
+static gla_status no_memory(gla_output name, gla_error *err) {
+    return gla_fail(err, GLA_NO_MEMORY, "no memory to judge %s", gla_output_names[name]);
+}
 
 static void raise_to(gla_verdict *verdict, gla_verdict at_least) {
     if (*verdict < at_least) *verdict = at_least;
-}
-
-/* Of one output, dense: what lambda 3.5 and 7 allow, its storing included. */
-struct bounds {
-    double *allowed, *marginal;
-};
-
-gla_rounding_rule gla_stored_in(const gla_format *f) {
-    return (gla_rounding_rule){.u = ldexp(1, -f->p), .p = f->p, .tiny = ldexp(1, f->emin - f->p), .one_sided = true};
 }
 
 typedef struct element {
@@ -61,6 +50,7 @@ static void judge_element(gla_tensor_verdict *v, const element *x, int64_t i) {
         bool marginal = error <= x->marginal;
         v->marginal += marginal;
         v->over += !marginal;
+        v->over_exact += x->allowed == 0;
         raise_to(&v->verdict, marginal ? GLA_MARGINAL : GLA_FAIL);
         if (v->first_bad[0] < 0) index_of(v->shape, i, v->first_bad);
     }
@@ -90,7 +80,7 @@ static double median(double *x, int64_t count) {
 /* What an element is allowed, with the truth's own last bit. */
 static double with_truth(double bound, double want) { return bound > 0 ? bound + 0x1p-52 * fabs(want) : 0; }
 
-static gla_status judge_tensor(gla_output name, const double *value, const gla_truth *truth, struct bounds bounds,
+static gla_status judge_tensor(gla_output name, const double *value, const gla_truth *truth, const gla_bounds *bounds,
                                gla_tensor_verdict *v) {
     int64_t judged = 0;
     v->count = truth->tensor[name].count;
@@ -100,11 +90,12 @@ static gla_status judge_tensor(gla_output name, const double *value, const gla_t
     for (int64_t i = 0; i < v->count; i++) {
         if (!truth->tensor[name].certified[i]) {
             v->uncertified++;
+            bounds->sigma[i] = 0;
             raise_to(&v->verdict, GLA_UNCERTIFIED);
             if (isfinite(value[i])) continue;
         }
         double want = truth->tensor[name].value[i];
-        element x = {value[i], want, with_truth(bounds.allowed[i], want), with_truth(bounds.marginal[i], want)};
+        element x = {value[i], want, with_truth(bounds->allowed[i], want), with_truth(bounds->marginal[i], want)};
         judge_element(v, &x, i);
         allowed[judged++] = x.allowed;
     }
@@ -112,7 +103,14 @@ static gla_status judge_tensor(gla_output name, const double *value, const gla_t
     v->rms_truth = judged ? sqrt(v->rms_truth / (double)judged) : 0;
     v->loosest = v->rms_truth > 0 ? median(allowed, judged) / v->rms_truth : 0;
     free(allowed);
+    v->tier = v->over_exact || v->exact == judged ? 0 : 2;
     return GLA_OK;
+}
+
+/* What every element is allowed, for a caller that asked. */
+static void hand_out(double *allowed, gla_output name, const gla_truth *truth, const gla_bounds *bounds) {
+    for (int64_t i = 0; allowed && i < truth->tensor[name].count; i++)
+        allowed[i] = with_truth(bounds->allowed[i], truth->tensor[name].value[i]);
 }
 
 /* Is this output to be judged, and does that need gradients? */
@@ -127,91 +125,122 @@ static bool needs_backward(const gla_candidate *c, unsigned only) {
     return false;
 }
 
-/* ---- bounds, part by part ---- */
+/* ---- all of them together: tier 3 ---- */
 
-struct pass {
+enum { DITHERED = 8 }; /* emulated kernels beside the one that rounds to nearest */
+
+struct judging {
     const gla_problem *p;
     const gla_candidate *c;
+    const gla_truth *truth;
     const gla_profile *profile;
-    gla_form form;
     unsigned only;
-    int64_t heads; /* of a part */
-    struct bounds bounds[GLA_OUTPUTS];
-    atomic_int status;
+    int threads;
+    gla_bounds bounds[GLA_OUTPUTS];
+    gla_scatter scatter[GLA_OUTPUTS];
 };
 
-static void keep_bounds(struct pass *pass, const gla_part *part, const gla_result *r, gla_output name) {
-    if (!r->tensor[name].at || !pass->bounds[name].allowed) return;
-    gla_rounding_rule stored = gla_stored_in(pass->c->output[name].format);
-    for (int64_t i = 0; i < r->tensor[name].count; i++) {
-        gla_error_number e = *(const gla_error_number *)gla_result_at(r, name, i);
-        int64_t at = gla_part_to_whole(part, pass->p, name, i);
-        gla_error_round(&e, &stored);
-        pass->bounds[name].allowed[at] = gla_error_bound(&e, GLA_ERROR_LAMBDA);
-        pass->bounds[name].marginal[at] = gla_error_bound(&e, MARGINAL_FACTOR * GLA_ERROR_LAMBDA);
-    }
+/* Sums over the groups of one tensor; NULL without memory. */
+static gla_group_sum *sums_of(const gla_scatter *s, const double *value) {
+    gla_group_sum *sum = calloc((size_t)gla_group_count(s), sizeof *sum);
+    if (sum) gla_group_add(s, value, sum);
+    return sum;
 }
 
-/* One sequence and one block of heads. */
-static void bound_part(void *data, size_t index) {
-    struct pass *pass = data;
-    int64_t blocks = pass->p->H / pass->heads, n = (int64_t)index / blocks, block = (int64_t)index % blocks;
-    gla_part part = gla_part_of(pass->p, n, block * pass->heads, pass->heads);
-    gla_numbers *numbers = gla_error_open(&pass->profile->model);
-    gla_result r = {0};
-    gla_status status = GLA_NO_MEMORY;
-    if (numbers) status = gla_run(gla_mechanism_named("gla"), &part.problem, &pass->form, numbers, &r, NULL);
-    for (int i = 0; status == GLA_OK && i < GLA_OUTPUTS; i++) keep_bounds(pass, &part, &r, (gla_output)i);
-    if (status != GLA_OK) atomic_store(&pass->status, (int)status);
-    gla_result_free(&r);
-    gla_numbers_close(numbers);
+/* The plain limits, whatever the elements' verdict. */
+static gla_status judge_scatter(struct judging *j, gla_output name, gla_tensor_verdict *v) {
+    const double *value = j->c->output[name].value;
+    gla_scatter *s = &j->scatter[name];
+    *s = (gla_scatter){.state = gla_is_state_output(name),
+                       .want = j->truth->tensor[name].value,
+                       .sigma = j->bounds[name].sigma,
+                       .drift = j->bounds[name].drift};
+    memcpy(s->shape, v->shape, sizeof s->shape);
+    for (int64_t i = 0; i < v->count; i++)
+        if (!isfinite(value[i])) s->sigma[i] = 0;
+    if (gla_scatter_select(s) != GLA_OK) return GLA_NO_MEMORY;
+    gla_group_sum *sum = sums_of(s, value);
+    if (sum) gla_distribution_judge(s, sum, NULL, &v->scatter);
+    free(sum);
+    return sum ? GLA_OK : GLA_NO_MEMORY;
 }
 
-static gla_status new_bounds(struct pass *pass) {
+static bool suspicious(const gla_tensor_verdict *v) { return v->tier == 3 && (v->scatter.wide || v->scatter.biased); }
+
+/* One emulated kernel's outputs into the controls of every suspicious tensor. */
+static gla_status run_control(struct judging *j, unsigned which, uint64_t seed, gla_controls controls[GLA_OUTPUTS],
+                              gla_error *err) {
+    gla_emulation how = {.seed = seed, .outputs = which, .threads = j->threads};
+    double *value[GLA_OUTPUTS];
+    for (int i = 0; i < GLA_OUTPUTS; i++) how.format[i] = j->c->output[i].format;
+    gla_status status = gla_emulate(j->p, j->profile, &how, value, err);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        if (!under_test(pass->c, pass->only, (gla_output)i) || !pass->c->output[i].value) continue;
-        int64_t shape[4];
-        gla_output_shape(pass->p, (gla_output)i, shape);
-        size_t count = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]);
-        pass->bounds[i].allowed = calloc(2 * count + 1, sizeof(double));
-        if (!pass->bounds[i].allowed) return GLA_NO_MEMORY;
-        pass->bounds[i].marginal = pass->bounds[i].allowed + count;
+        if (!value[i]) continue;
+        gla_group_sum *sum = sums_of(&j->scatter[i], value[i]);
+        if (sum) gla_controls_add(&j->scatter[i], sum, seed != 0, &controls[i]);
+        if (!sum) status = no_memory((gla_output)i, err);
+        free(sum);
+        free(value[i]);
     }
-    return GLA_OK;
+    return status;
 }
 
-static gla_status compute_bounds(struct pass *pass, int threads, gla_error *err) {
-    gla_status status = gla_form_parse(pass->profile->form, &pass->form, err);
-    if (status != GLA_OK) return status;
-    pass->form.backward = needs_backward(pass->c, pass->only);
-    pass->heads = gla_unit_heads(pass->p);
-    status = new_bounds(pass);
-    size_t parts = (size_t)(pass->p->N * (pass->p->H / pass->heads));
-    if (status == GLA_OK) gla_parallel(parts, threads > 0 ? threads : gla_processors(), bound_part, pass, NULL);
-    if (status == GLA_OK) status = (gla_status)atomic_load(&pass->status);
-    return status == GLA_OK ? GLA_OK : gla_fail(err, status, "no bounds: %s", gla_status_text(status));
+/* Suspicious tensors again, beside right kernels on the same problem. */
+static gla_status confirm(struct judging *j, unsigned which, gla_judgement *out, gla_error *err) {
+    gla_controls controls[GLA_OUTPUTS] = {{0}};
+    gla_status status = GLA_OK;
+    for (int i = 0; status == GLA_OK && i < GLA_OUTPUTS; i++)
+        if (which & (1u << i)) status = gla_controls_new(&j->scatter[i], &controls[i]);
+    for (uint64_t seed = 0; status == GLA_OK && seed <= DITHERED; seed++)
+        status = run_control(j, which, seed, controls, err);
+    for (int i = 0; status == GLA_OK && i < GLA_OUTPUTS; i++) {
+        gla_tensor_verdict *v = &out->tensor[i];
+        if (!(which & (1u << i))) continue;
+        gla_group_sum *sum = sums_of(&j->scatter[i], j->c->output[i].value);
+        if (sum) gla_distribution_judge(&j->scatter[i], sum, &controls[i], &v->scatter);
+        if (!sum) status = no_memory((gla_output)i, err);
+        free(sum);
+        if (v->scatter.wide || v->scatter.biased) raise_to(&v->verdict, GLA_FAIL);
+        raise_to(&out->verdict, v->verdict);
+    }
+    for (int i = 0; i < GLA_OUTPUTS; i++) gla_controls_free(&controls[i]);
+    return status;
+}
+
+static gla_status judge_together(struct judging *j, gla_judgement *out, gla_error *err) {
+    unsigned which = 0;
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        gla_tensor_verdict *v = &out->tensor[i];
+        if (!v->judged || v->verdict == GLA_BROKEN) continue;
+        if (judge_scatter(j, (gla_output)i, v) != GLA_OK) return no_memory((gla_output)i, err);
+        if (v->verdict < GLA_FAIL && v->scatter.count > 0) v->tier = 3;
+        if (suspicious(v)) which |= 1u << i;
+    }
+    return which ? confirm(j, which, out, err) : GLA_OK;
 }
 
 /* ---- judging ---- */
 
-static gla_status judge_all(const struct pass *pass, const gla_truth *truth, gla_judgement *out, gla_error *err) {
-    const gla_candidate *c = pass->c;
+static gla_status judge_elements(const struct judging *j, gla_judgement *out, gla_error *err) {
+    const gla_candidate *c = j->c;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         gla_output name = (gla_output)i;
         gla_tensor_verdict *v = &out->tensor[i];
-        if (!under_test(c, pass->only, name)) continue;
+        if (!under_test(c, j->only, name)) continue;
         v->judged = true;
         out->judged++;
-        gla_output_shape(pass->p, name, v->shape);
+        gla_output_shape(j->p, name, v->shape);
         if (!c->output[i].value) {
             v->verdict = GLA_BROKEN;
             v->why = c->output[i].missing ? "missing" : "wrong shape";
             if (c->output[i].wrong_shape) memcpy(v->shape, c->output[i].shape, sizeof v->shape);
-        } else if (!truth->tensor[i].present)
+        } else if (!j->truth->tensor[i].present)
             return gla_fail(err, GLA_UNSUPPORTED, "%s is under test, but this problem has no such output",
                             gla_output_names[i]);
-        else if (judge_tensor(name, c->output[i].value, truth, pass->bounds[i], v) != GLA_OK)
-            return gla_fail(err, GLA_NO_MEMORY, "no memory to judge %s", gla_output_names[i]);
+        else if (judge_tensor(name, c->output[i].value, j->truth, &j->bounds[i], v) != GLA_OK)
+            return no_memory(name, err);
+        else
+            hand_out(c->output[i].allowed, name, j->truth, &j->bounds[i]);
         raise_to(&out->verdict, v->verdict);
     }
     return GLA_OK;
@@ -223,9 +252,14 @@ gla_status gla_judge(const gla_problem *p, const gla_candidate *candidate, const
     out->profile = profile;
     out->changed = candidate->changed;
     if (out->changed) out->verdict = GLA_BROKEN;
-    struct pass pass = {.p = p, .c = candidate, .profile = profile, .only = only};
-    gla_status status = compute_bounds(&pass, threads, err);
-    if (status == GLA_OK) status = judge_all(&pass, truth, out, err);
-    for (int i = 0; i < GLA_OUTPUTS; i++) free(pass.bounds[i].allowed);
+    struct judging j = {.p = p, .c = candidate, .truth = truth, .profile = profile, .only = only, .threads = threads};
+    const gla_format *format[GLA_OUTPUTS] = {0};
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (under_test(candidate, only, (gla_output)i) && candidate->output[i].value)
+            format[i] = candidate->output[i].format;
+    gla_status status = gla_bounds_compute(p, profile, needs_backward(candidate, only), format, threads, j.bounds, err);
+    if (status == GLA_OK) status = judge_elements(&j, out, err);
+    if (status == GLA_OK) status = judge_together(&j, out, err);
+    gla_bounds_free(j.bounds);
     return status;
 }

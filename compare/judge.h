@@ -2,7 +2,7 @@
  *
  * The verdict: outputs under test against certified truth, element by element.
  *
- * Each element has an allowed error, the bound that the declared profile earns it (bounds.h):
+ * Each element has an allowed error, the bound that the declared profile earns it (reference/number/error.h):
  *     allowed = min(lambda sqrt(var), lin) + det        lambda = 3.5
  * PASS      every |error| <= allowed, by !(error <= allowed), so NaN and infinity never pass
  * MARGINAL  some error is over that but within the same bound at lambda = 7: possible for the declared arithmetic, so
@@ -10,13 +10,16 @@
  * FAIL      some error is over that too, or a value is not finite
  * BROKEN    the tensor has the wrong shape or is missing, or the candidate changed an input
  * UNCERTIFIED  the truth of an element could not be proven, so it was not judged
- * Where the bound is 0 (every intermediate exact for the declared formats) the tier is 0: only equality passes.
+ * Where the bound is 0 (every intermediate exact for the declared formats) the tier is 0: only equality passes. The
+ * other elements are tier 2, one by one as above. Tier 3 looks at all of them together (distribution.h): a tensor whose
+ * errors stay within their bounds, but are larger or more one-sided than the declared roundings make them, is FAIL too.
  */
 #ifndef GLASSBOX_JUDGE_H
 #define GLASSBOX_JUDGE_H
 
 #include "../reference/glassbox.h"
 #include "../reference/number/format.h"
+#include "distribution.h"
 #include "profiles.h"
 #include "truth.h"
 
@@ -34,6 +37,7 @@ typedef struct gla_candidate {
     struct {
         const double *value;
         const gla_format *format; /* the dtype it was stored in */
+        double *allowed;          /* NULL, or room for what every element is allowed, filled by gla_judge */
         bool missing;             /* expected, and not there */
         bool wrong_shape;
         int64_t shape[4]; /* as found, when wrong */
@@ -49,13 +53,15 @@ typedef struct gla_tensor_verdict {
     int64_t nan, inf;            /* non-finite candidate values */
     int64_t over, marginal;      /* elements past the bound at lambda 7; between 3.5 and 7 */
     int64_t uncertified;         /* elements without proven truth */
-    int64_t exact;               /* elements whose bound is 0: tier 0 */
+    int64_t exact, over_exact;   /* elements whose bound is 0: tier 0; those of them that differ */
     double worst;                /* greatest |error| / allowed (inf for non-finite or an inexact tier 0 element) */
     int64_t at[4];               /* where; for o and gradients [b,t,h,i], states [n,h,i,j] */
     double got, want, allowed;   /* there */
     int64_t first_bad[4];        /* first element over the bound, in storage order; [0] = -1 if none */
     double rms_error, rms_truth; /* over finite elements: the field's whole-tensor ratio, for translation */
     double loosest;              /* median of allowed / rms_truth: how much this bound can see */
+    gla_distribution scatter;    /* tier 3 */
+    int tier;                    /* that decided: the first to fail; of a pass, the highest that was applied */
 } gla_tensor_verdict;
 
 typedef struct gla_judgement {
@@ -65,9 +71,6 @@ typedef struct gla_judgement {
     const gla_profile *profile;
     gla_tensor_verdict tensor[GLA_OUTPUTS];
 } gla_judgement;
-
-/* Storing a result into its dtype: one rounding to nearest, counted in full. */
-gla_rounding_rule gla_stored_in(const gla_format *f);
 
 /* Judge every output present or expected in the candidate (and in `only`, a bit mask of 1u << gla_output; 0 = all). The
  * truth must be that of the same problem with target binary64. threads: 0 = all processors; the verdict does not depend

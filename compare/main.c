@@ -3,14 +3,17 @@
  * glassbox COMMAND ...: finds the command and runs it. Exit statuses are those of cli.h.
  */
 #include "cli.h"
+#include "cli_plugin.h"
 
 #include <errno.h>
 #include <string.h>
 
-extern const cli_command cli_check, cli_explain, cli_list, cli_run, cli_truth, cli_cross, cli_gen, cli_study, cli_bench;
+extern const cli_command cli_check, cli_explain, cli_shrink, cli_list, cli_run, cli_truth, cli_cross, cli_gen,
+    cli_verify, cli_vectors, cli_study, cli_bench;
 
-const cli_command *const cli_commands[] = {&cli_check, &cli_explain, &cli_run,  &cli_truth, &cli_cross,
-                                           &cli_gen,   &cli_study,   &cli_list, &cli_bench, NULL};
+const cli_command *const cli_commands[] = {&cli_check, &cli_explain, &cli_shrink, &cli_run,     &cli_truth,
+                                           &cli_cross, &cli_gen,     &cli_verify, &cli_vectors, &cli_study,
+                                           &cli_list,  &cli_bench,   NULL};
 
 static void print_help(void) {
     puts("Usage: glassbox COMMAND [OPTION...]\n"
@@ -43,6 +46,7 @@ static int run_command(int argc, char **argv) {
 
 static int dispatch(int argc, char **argv) {
     if (argc < 2) return cli_complain("glassbox", "no command given (glassbox --help lists them)");
+    if (strcmp(argv[1], "--plugin-runner") == 0) return cli_plugin_runner();
     if (strcmp(argv[1], "--help") == 0) {
         print_help();
         return CLI_PASS;

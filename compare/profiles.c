@@ -2,14 +2,16 @@
  *
  * The built-in profiles: a table of what kernels round, where, and to what. Figures and their reasons:
  *
+ *     chunks        of 16 to 64: form and also are the two ends
  *     binary32      u = 2^-24; results below 2^-126 may be flushed to zero
  *     exp           2^-22.5: ex2.approx on NVIDIA hardware (PTX documents 2^-22.5 over the reduced range)
  *     base 2        kernels evaluate e^x as 2^(x log2(e)): the product and the constant's own rounding cost 2^-23 of
- * the exponent; chunk forms carry whole cumulative gates in base 2 tensor core   bf16/f16 products are exact; a block
- * of 16 is aligned and cut at 2^-25 of its largest term and the sum truncated to 24 bits: (16+1) 2^-25 + 2^-23 = 6.3e-7
- * of the absolute sum; tf32 blocks are of 8: 2 (9 2^-25 + 2^-23) = 7.8e-7 per 16 tf32 operand  10 fraction bits kept,
- * the rest cut: relative error 0 .. 2^-10, one-sided bf16, f16     round to nearest: 2^-8 and 2^-11; f16 subnormals:
- * 2^-25 absolute
+ *                   the exponent; chunk forms carry whole cumulative gates in base 2, inexact even if the sum is not
+ *     tensor core   bf16/f16 products are exact; a block of 16 is aligned and cut at 2^-25 of its largest term and the
+ *                   sum truncated to 24 bits: (16+1) 2^-25 + 2^-23 = 6.3e-7 of the absolute sum; tf32 blocks are of 8:
+ *                   2 (9 2^-25 + 2^-23) = 7.8e-7 per 16
+ *     tf32 operand  10 fraction bits kept, the rest cut: relative error 0 .. 2^-10, one-sided
+ *     bf16, f16     round to nearest: 2^-8 and 2^-11; f16 subnormals: 2^-25 absolute
  */
 #include "profiles.h"
 
@@ -22,7 +24,7 @@
 #define BF16                                                                                                           \
     { .u = 0x1p-8, .p = 8, .tiny = 0x1p-126 }
 #define F16                                                                                                            \
-    { .u = 0x1p-11, .p = 11, .tiny = 0x1p-25 }
+    { .u = 0x1p-11, .p = 11, .tiny = 0x1p-25, .max = 65504 }
 #define TF32_CUT                                                                                                       \
     { .u = 0x1p-10, .p = 11, .tiny = 0x1p-126, .one_sided = true }
 #define TF32_SCORE                                                                                                     \
@@ -33,7 +35,7 @@
     { .u = 7.8e-7, .p = 24, .tiny = 0x1p-126, .one_sided = true }
 #define BASE2 0x1p-23
 #define BASE2_GATES                                                                                                    \
-    { .u = BASE2, .p = 24 }
+    { .u = BASE2 }
 
 static const gla_profile f32 = {
     .name = "f32",
@@ -44,8 +46,9 @@ static const gla_profile f32 = {
 
 static const gla_profile f32_chunk = {
     .name = "f32-chunk",
-    .what = "chunks of up to 64, all IEEE binary32; dg by the suffix identity inside a chunk",
+    .what = "chunks of 16 to 64, all IEEE binary32; dg by the suffix identity inside a chunk",
     .form = "chunkwise:64:16+anchor",
+    .also = "chunkwise:16:16+anchor",
     .model = {.op = BINARY32,
               .exp = GPU_EXP,
               .exp_argument = BASE2,
@@ -55,8 +58,9 @@ static const gla_profile f32_chunk = {
 
 static const gla_profile f32_tf32 = {
     .name = "f32-tf32",
-    .what = "binary32 in and out, matrix products of tf32 operands; chunks of up to 64",
+    .what = "binary32 in and out, matrix products of tf32 operands; chunks of 16 to 64",
     .form = "chunkwise:64:16+anchor",
+    .also = "chunkwise:16:16+anchor",
     .model =
         {.op = BINARY32,
          .exp = GPU_EXP,
@@ -75,8 +79,9 @@ static const gla_profile f32_tf32 = {
 
 static const gla_profile chunk_bf16 = {
     .name = "chunk-bf16",
-    .what = "chunks of up to 64, every operand of a matrix product rounded to bf16, binary32 between",
+    .what = "chunks of 16 to 64, every operand of a matrix product rounded to bf16, binary32 between",
     .form = "chunkwise:64:16+anchor",
+    .also = "chunkwise:16:16+anchor",
     .model = {.op = BINARY32,
               .exp = GPU_EXP,
               .exp_argument = BASE2,
@@ -89,6 +94,7 @@ static const gla_profile bf16_operands = {
     .name = "bf16-operands",
     .what = "chunk-bf16 with all else exact: what the bf16 operands alone explain",
     .form = "chunkwise:64:16+anchor",
+    .also = "chunkwise:16:16+anchor",
     .model = {.operand = BF16,
               .site = {[GLA_SITE_Q_DECAYED] = BF16,
                        [GLA_SITE_K_DECAYED] = BF16,
@@ -101,8 +107,9 @@ static const gla_profile bf16_operands = {
 
 static const gla_profile chunk_f16 = {
     .name = "chunk-f16",
-    .what = "chunks of up to 64, operands rounded to f16 (scores: f16 or tf32), binary32 between",
+    .what = "chunks of 16 to 64, operands rounded to f16 (scores: f16 or tf32), binary32 between",
     .form = "chunkwise:64:16+anchor",
+    .also = "chunkwise:16:16+anchor",
     .model = {.op = BINARY32,
               .exp = GPU_EXP,
               .exp_argument = BASE2,

@@ -13,8 +13,10 @@
 
 typedef struct gla_profile {
     char name[32];
-    char what[120];        /* one line for people */
-    char form[48];         /* formulation whose rounding is followed, as gla_form_parse takes it */
+    char what[120]; /* one line for people */
+    char form[48];  /* formulation whose rounding is followed, as gla_form_parse takes it */
+    char also[48];  /* another that kernels of this profile may follow ("": none): an element is allowed the larger
+                       bound. A pair of tokens meets inside a chunk or through the state, by the chunks' size */
     gla_error_model model; /* formats and sites; OUTPUT sites are set per tensor from its dtype */
 } gla_profile;
 

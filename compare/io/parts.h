@@ -24,8 +24,8 @@ gla_status gla_npz_parse(const unsigned char *bytes, size_t size, const char *wh
 gla_status gla_npy_parse(const unsigned char *bytes, size_t size, const char *name, void *owned, const char *where,
                          gla_tensor_file *out, gla_error *err);
 
-/* Writers. */
-gla_status gla_safetensors_write(int fd, const char *where, const gla_tensor_file *file, gla_error *err);
+/* Writers. `framed`: the length of the whole comes first, as stream.h has it. */
+gla_status gla_safetensors_write(int fd, const char *where, bool framed, const gla_tensor_file *file, gla_error *err);
 gla_status gla_npz_write(const char *path, const char *where, const gla_tensor_file *file, gla_error *err);
 /* The npy header (magic, version, dictionary, padding) of a tensor; malloc'ed, NULL = no memory. */
 char *gla_npy_header(const gla_named_tensor *x, size_t *size);

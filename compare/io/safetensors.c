@@ -201,12 +201,15 @@ static char *header_text(const gla_tensor_file *file) {
     return text;
 }
 
-gla_status gla_safetensors_write(int fd, const char *where, const gla_tensor_file *file, gla_error *err) {
+gla_status gla_safetensors_write(int fd, const char *where, bool framed, const gla_tensor_file *file, gla_error *err) {
     char *text = header_text(file);
     if (!text) return gla_fail(err, GLA_BAD_FILE, "%s: a name or metadata string is not UTF-8", where);
     size_t length = strlen(text), padding = (8 - length % 8) % 8;
-    uint64_t claim = length + padding;
-    gla_status status = gla_write_all(fd, &claim, 8, where, err);
+    uint64_t claim = length + padding, whole = 8 + claim;
+    for (size_t i = 0; i < file->count; i++)
+        whole += (uint64_t)file->tensor[i].count * gla_dtype_size(file->tensor[i].dtype);
+    gla_status status = framed ? gla_write_all(fd, &whole, 8, where, err) : GLA_OK;
+    if (!status) status = gla_write_all(fd, &claim, 8, where, err);
     if (!status) status = gla_write_all(fd, text, length, where, err);
     if (!status) status = gla_write_all(fd, "        ", padding, where, err);
     free(text);

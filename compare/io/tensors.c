@@ -172,6 +172,12 @@ const char *gla_tensors_meta(const gla_tensor_file *file, const char *key) {
     return NULL;
 }
 
+bool gla_tensors_same(const gla_named_tensor *a, const gla_named_tensor *b) {
+    return a->dtype == b->dtype && a->rank == b->rank && a->count == b->count &&
+           memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0 &&
+           memcmp(a->raw, b->raw, (size_t)a->count * gla_dtype_size(a->dtype)) == 0;
+}
+
 void gla_tensors_drop(gla_tensor_file *file) {
     for (size_t i = 0; i < file->count; i++) {
         free(file->tensor[i].name);

@@ -101,6 +101,9 @@ gla_status gla_tensors_set_meta(gla_tensor_file *file, const char *key, const ch
 const gla_named_tensor *gla_tensors_find(const gla_tensor_file *file, const char *name); /* or NULL */
 const char *gla_tensors_meta(const gla_tensor_file *file, const char *key);              /* or NULL */
 
+/* The same type, shape and bits? */
+bool gla_tensors_same(const gla_named_tensor *a, const gla_named_tensor *b);
+
 void gla_tensors_drop(gla_tensor_file *file); /* the tensors and bytes; the metadata stays */
 void gla_tensors_free(gla_tensor_file *file);
 

@@ -99,7 +99,7 @@ static bool has_suffix(const char *path, const char *suffix) {
 static gla_status write_stream(const char *path, const char *where, const gla_tensor_file *file, gla_error *err) {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return refuse(err, where, strerror(errno));
-    gla_status status = gla_safetensors_write(fd, where, file, err);
+    gla_status status = gla_safetensors_write(fd, where, false, file, err);
     if (close(fd) && !status) status = refuse(err, where, strerror(errno));
     return status;
 }
@@ -116,7 +116,7 @@ static gla_status write_fresh(const char *fresh, bool npz, const char *where, co
         fd = status ? -1 : open(fresh, O_WRONLY | O_CLOEXEC);
         if (!status && fd < 0) status = refuse(err, where, strerror(errno));
     } else {
-        status = gla_safetensors_write(fd, where, file, err);
+        status = gla_safetensors_write(fd, where, false, file, err);
     }
     if (!status && fsync(fd)) status = refuse(err, where, strerror(errno));
     if (fd >= 0 && close(fd) && !status) status = refuse(err, where, strerror(errno));

@@ -4,9 +4,10 @@
  *
  *     z = x + y :  var = vx + vy          lin = lx + ly            det = dx + dy
  *     z = x y   :  var = y^2 vx + x^2 vy  lin = |y| lx + |x| ly    det = |y| dx + |x| dy + dx dy
- *     z = e^x   :  var = z^2 (vx + (a x)^2)  lin = z (lx + a |x|)  det = min(z expm1(dx), 1) for x <= 0, with a the
- *              relative error of the argument
- * then the operation's own rounding. The cap at 1 says that a decay is at most 1 whatever its exponent's error.
+ *     z = e^x   :  var = z^2 vx            lin = z lx              det = z (expm1(dx) + a |x| + u), at most 1 for
+ *              x <= 0, with a the relative error of the argument and u that of exp
+ * then, but for e^x, the operation's own rounding. The cap at 1 says that a decay is at most 1 whatever its exponent's
+ * error.
  * Precision: the propagation itself runs in binary64, whose 2^-53 is far below any declared u.
  */
 #include "error.h"
@@ -57,8 +58,24 @@ static gla_error_number exactly(double x) { return (gla_error_number){.x = x, .s
 
 static bool fits(double size, int unit, int p) { return size == 0 || size <= power_of_two(unit + p); }
 
+/* Does x stay as it is? `fits` is about normal numbers; near underflow x must lie on the coarser grid. */
+static bool is_exact(const gla_error_number *x, const gla_rounding_rule *rule) {
+    if (rule->u == 0) return true;
+    if (!fits(x->size, x->unit, rule->p)) return false;
+    return fabs(x->x) >= rule->tiny / rule->u || x->x == 0 || power_of_two(x->unit) >= 2 * rule->tiny;
+}
+
+gla_rounding_rule gla_rounding_into(const gla_format *f, bool cut) {
+    int ulps = cut ? 1 : 0; /* half a unit in the last place, or a whole one */
+    return (gla_rounding_rule){.u = ldexp(1, ulps - f->p),
+                               .p = f->p,
+                               .tiny = ldexp(1, f->emin - f->p + ulps),
+                               .one_sided = cut,
+                               .max = f->max};
+}
+
 void gla_error_round(gla_error_number *x, const gla_rounding_rule *rule) {
-    if (rule->u == 0 || fits(x->size, x->unit, rule->p)) return;
+    if (is_exact(x, rule)) return;
     double e = fmax(rule->u * fabs(x->x), rule->tiny);
     if (rule->one_sided)
         x->det += e;
@@ -108,7 +125,12 @@ static void add(gla_numbers *n, void *z, const void *x, const void *y) {
     *(gla_error_number *)z = sum;
 }
 
+/* A number less itself is 0 whatever its error: the decay from a token to itself is exactly 1. */
 static void sub(gla_numbers *n, void *z, const void *x, const void *y) {
+    if (x == y) {
+        set_d(n, z, 0);
+        return;
+    }
     gla_error_number sum = sum_of(x, y, -1);
     gla_error_round(&sum, &model_of(n)->op);
     *(gla_error_number *)z = sum;
@@ -141,11 +163,12 @@ static void exponential(gla_numbers *n, void *z, const void *at) {
     }
     const gla_error_model *m = model_of(n);
     double e = exp(x->x), shift = e * expm1(x->det), scaled = e * m->exp_argument * fabs(x->x);
+    gla_rounding_rule alike = m->exp;
+    alike.one_sided = true; /* to det */
     gla_error_number y = {.x = e, .var = e * e * x->var, .lin = e * x->lin, .size = e, .unit = -FAR};
-    y.det = x->x <= 0 ? fmin(shift, 1) : shift;
-    y.var += scaled * scaled;
-    y.lin += scaled;
-    gla_error_round(&y, &m->exp);
+    y.det = shift + scaled;
+    gla_error_round(&y, &alike);
+    if (x->x <= 0) y.det = fmin(y.det, 1);
     *(gla_error_number *)z = y;
 }
 

@@ -16,27 +16,32 @@
  * Exact roundings add nothing. To recognise them whatever the order of summation, a number also knows
  *     size  a bound on |x| and on every partial sum behind it since the last inexact rounding
  *     unit  x is a multiple of 2^unit
- * Rounding to p bits is exact when size <= 2^(unit+p): so integer and dyadic inputs earn a bound of 0, which is a
- * demand for equality (tier 0).
+ * Rounding to p bits is exact when size <= 2^(unit+p), and above the subnormals (|x| >= tiny/u) or on their grid (unit
+ * of 2 tiny): so integer and dyadic inputs earn a bound of 0, which is a demand for equality (tier 0).
  *
  * Independence: var adds as if roundings were independent and each met once. That holds on the way to o, the states,
  * dq, dk, dv. It does not hold for cumulative gates (used by every pair of tokens) nor for gate gradients (sums of
- * neighbours that share states): at those two sites min(lambda sqrt(var), lin) moves into det, where errors add up.
+ * neighbours that share states): at those two sites min(lambda sqrt(var), lin) moves into det, where errors add up. Nor
+ * for exponentials: equal gates, token after token, make equal errors, and hardware's lean to one side. They are det.
  */
 #ifndef GLASSBOX_ERROR_H
 #define GLASSBOX_ERROR_H
 
 #include <stdbool.h>
 
-#include "number.h"
+#include "format.h"
 
 /* One kind of rounding; u = 0 means none. */
 typedef struct gla_rounding_rule {
     double u;       /* unit roundoff: relative error of one rounding, at most */
-    int p;          /* significand bits, to recognise exact cases */
+    int p;          /* significand bits, to recognise exact cases; 0: the operation is inexact whatever fits */
     double tiny;    /* absolute error of one rounding near underflow, at most */
     bool one_sided; /* truncation: goes to det, in proportion to the result, instead of var and lin */
+    double max;     /* what the emulator lets overflow: largest finite value, 0 = no end. No bound covers an overflow */
 } gla_rounding_rule;
+
+/* The rule of rounding into a format to nearest, or cut toward zero. */
+gla_rounding_rule gla_rounding_into(const gla_format *f, bool cut);
 
 typedef struct gla_error_model {
     gla_rounding_rule op;      /* every elementwise operation; an fma counts as two, kernels may contract or not */
@@ -55,7 +60,21 @@ typedef struct gla_error_number {
 
 #define GLA_ERROR_LAMBDA 3.5 /* PASS: 8 standard deviations of an error uniform in its rounding interval */
 
+/* An error uniform in the rounding interval of a number of significand m has the variance u^2 / (3 m^2) relative to
+ * the number; over significands spread log-uniformly that is 0.1803 u^2, a standard deviation of 0.4247 u. */
+#define GLA_ERROR_VARIANCE 0.1803
+
 gla_numbers *gla_error_open(const gla_error_model *model);
+
+/* emulator.c: arithmetic that makes the errors which the model bounds. A rounding moves a number to a grid of spacing
+ * 2u (one-sided: u, toward zero) of its leading bit, and no finer than 2 tiny (tiny); what fits p bits stays.
+ *     op       a product and a sum round apart, as the model counts them
+ *     operand  operands of a dot product, to nearest or cut
+ *     sum      to nearest: every product and every addition; one-sided: blocks of 16 products are summed exactly and
+ *              the new sum is cut on the grid of the absolute values in it. A simple model of a tensor core
+ * seed 0: to nearest even, like a kernel. Else dithered: every inexact rounding errs by an independent amount, uniform
+ * in the same interval; the seed makes a run repeatable. So the model itself is sampled, shared data or not. */
+gla_numbers *gla_emulator_open(const gla_error_model *model, uint64_t seed);
 
 /* min(lambda sqrt(var), lin) + det. */
 double gla_error_bound(const gla_error_number *x, double lambda);

@@ -71,7 +71,7 @@ double gla_decode(const gla_format *f, uint32_t bits);
 /* narrow.c: the number system in which every operation rounds into f. A number is one double. */
 gla_numbers *gla_narrow_open(const gla_format *f, gla_rounding r, uint64_t seed);
 
-/* mixed.c: binary32 arithmetic with the operands of matrix products rounded into f at their sites. */
+/* mixed.c: binary32 arithmetic with the operands of matrix products rounded into f. */
 gla_numbers *gla_mixed_open(const gla_format *f);
 
 #endif

@@ -40,10 +40,17 @@ static const struct {
     const char *family;
     uint64_t checksum;
 } golden[] = {
-    {"mild", 0x6456ca87513f59f4},   {"strong", 0x5382960183e75500},   {"spike", 0xcaa2d92ec566a7e6},
-    {"reset", 0x1005db81ac13e2da},  {"keep", 0xbde1b402141ed5ea},     {"mixed", 0xb899869ca918680e},
-    {"cancel", 0xf9f835351d6ed2bc}, {"integers", 0x335a74c299e19f85}, {"half", 0x5ae502b5245395bd},
-    {"tail", 0x77f92c1f26d92809},   {"varlen", 0xbb921413072b7522},   {"impulse", 0x870aea3e77f8796a},
+    {"mild", 0x6456ca87513f59f4},       {"strong", 0x5382960183e75500},      {"spike", 0xcaa2d92ec566a7e6},
+    {"reset", 0x1005db81ac13e2da},      {"keep", 0xbde1b402141ed5ea},        {"mixed", 0xb899869ca918680e},
+    {"cancel", 0xf9f835351d6ed2bc},     {"integers", 0x335a74c299e19f85},    {"half", 0x5ae502b5245395bd},
+    {"tail", 0x77f92c1f26d92809},       {"varlen", 0xbb921413072b7522},      {"impulse", 0x870aea3e77f8796a},
+    {"ungated", 0x8c89061de9290044},    {"pinned", 0x37df0d67ee0d2a44},      {"staircase", 0xf648cf98cc016071},
+    {"alternate", 0xba575bb0db9d5ac4},  {"channels", 0x427360607be3ddca},    {"mask", 0x8573c10549c2e50d},
+    {"wall", 0x2e54990f2c3a0f5b},       {"bf16-gates", 0xaf600829a4ba4f5f},  {"large-small", 0x07d32909e39fa9ba},
+    {"subnormal", 0xcc4d6a3a6ee94035},  {"large-state", 0x827c1415eeff650c}, {"zero-state", 0x2d8836cf57c09a71},
+    {"final-only", 0x2aaa36e35e2166b2}, {"large-scale", 0x6456ca87513f59f4}, {"small-scale", 0x6456ca87513f59f4},
+    {"edge", 0x3a90fd8bcb8d1cea},       {"odd", 0x0b257bdbb0b22a67},         {"empties", 0x6b0307766a3616ee},
+    {"heads", 0x158c66d317ceecf9},
 };
 enum { FAMILIES = sizeof golden / sizeof golden[0] };
 

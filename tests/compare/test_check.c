@@ -113,6 +113,12 @@ START_TEST(test_candidates) {
     ck_assert_msg(x.status == table[_i].status, "%s: exit status %d\n%s%s", table[_i].what, x.status, x.out, x.err);
     ck_assert_msg(strstr(x.out, table[_i].said) != NULL, "%s: not said: %s\n%s", table[_i].what, table[_i].said, x.out);
     if (x.status != 0) ck_assert_ptr_nonnull(strstr(x.out, "reproduce: glassbox check "));
+    if (x.status == 1) {
+        ck_assert_ptr_nonnull(strstr(x.out, "likely cause: "));
+        ck_assert_ptr_nonnull(strstr(x.out, "first bad: o["));
+        ck_assert_ptr_nonnull(strstr(x.out, "explain: glassbox explain "));
+        ck_assert_ptr_nonnull(strstr(x.out, "bad by token: o "));
+    }
     done(x);
 }
 END_TEST
@@ -138,10 +144,28 @@ START_TEST(test_statuses_around) {
 END_TEST
 
 /* What check allows is what explain adds up; and the same run twice gives the same text. */
+/* A profile of one's own, and the line that repeats the judgement names its file. */
+START_TEST(test_profile_files) {
+    outcome x = shell("$GLASSBOX check data/real/gla_chunk_bf16_mild.safetensors --only dk "
+                      "--profile data/profiles/chunk32-bf16.json");
+    expect_good(x);
+    x = shell("$GLASSBOX check %s --profile data/profiles/chunk32-bf16.json --json \"$D/x.json\"; "
+              "grep -c rms_z \"$D/x.json\"",
+              source);
+    ck_assert_ptr_nonnull(strstr(x.out, "(profile chunk32-bf16)"));
+    done(x);
+    x = shell("$GLASSBOX explain %s --at 'o[0,9,0,37]' --profile data/profiles/chunk32-bf16.json", source);
+    ck_assert_ptr_nonnull(strstr(x.out, "formulation chunkwise:32:16+anchor"));
+    done(x);
+    expect_one_line_error(shell("$GLASSBOX check %s --profile data/real/README.md", source), "not JSON");
+    expect_one_line_error(shell("$GLASSBOX explain %s --profile f33", source), "no profile 'f33'");
+}
+END_TEST
+
 START_TEST(test_explain_and_repeat) {
     outcome x = shell("$GLASSBOX explain %s --at 'o[0,9,0,37]'", source);
     ck_assert_msg(x.status == 0, "%s", x.err);
-    ck_assert_ptr_nonnull(strstr(x.out, "error/bound 0.426"));
+    ck_assert_ptr_nonnull(strstr(x.out, "error/bound 0.144"));
     ck_assert_ptr_nonnull(strstr(x.out, "allowed = min(random, conspiring) + systematic"));
     done(x);
     expect_one_line_error(shell("$GLASSBOX explain %s --at 'o[0,320,0,0]'", source), "outside");
@@ -165,6 +189,7 @@ static Suite *suite(void) {
     tcase_add_checked_fixture(t, load, remove_folder);
     tcase_add_loop_test(t, test_candidates, 0, sizeof table / sizeof *table);
     tcase_add_test(t, test_statuses_around);
+    tcase_add_test(t, test_profile_files);
     tcase_add_test(t, test_explain_and_repeat);
     tcase_add_test(t, test_readme_transcript);
     suite_add_tcase(s, t);

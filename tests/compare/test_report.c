@@ -50,8 +50,10 @@ static cli_judged every_verdict(void) {
     return j;
 }
 
+static const gla_diagnosis no_cause = {.sentence = "no known cause fits"};
+
 static cli_judged plain_pass(void) {
-    cli_judged j = {.name = "good", .path = "good.npz", .reproduce = "glassbox check good", .diagnosis = "none"};
+    cli_judged j = {.name = "good", .path = "good.npz", .reproduce = "glassbox check good", .diagnosis = &no_cause};
     j.judgement.profile = gla_profiles[0];
     j.judgement.judged = 1;
     j.judgement.tensor[GLA_O] = tensor(GLA_PASS);
@@ -158,6 +160,61 @@ START_TEST(text_of_what_was_not_judged) {
 }
 END_TEST
 
+/* A cause of more than a line, a place, and shares of every size. */
+static gla_diagnosis full_diagnosis(void) {
+    gla_diagnosis d = {
+        .found = true, .cause = "one-anchor-overflow", .explains = 1u << GLA_O | 1u << GLA_DQ, .closer = 42};
+    memset(d.sentence, 'w', sizeof d.sentence - 1);
+    for (size_t i = 9; i < sizeof d.sentence - 1; i += 10) d.sentence[i] = ' ';
+    memcpy(d.sentence, "a < b", 5);
+    d.first = (gla_bad_place){true, GLA_O, {0, 70, 1, 5}, 2, 70, 1, 6};
+    d.share[GLA_O].heads = 2;
+    d.share[GLA_O].tokens = GLA_STRETCHES;
+    d.share[GLA_O].head[1] = 1;
+    for (int i = 0; i < GLA_STRETCHES; i++) d.share[GLA_O].token[i] = i == 0 ? 0 : 1e-9 + (i - 1) / 62.0;
+    return d;
+}
+
+START_TEST(diagnosis_as_text) {
+    gla_diagnosis d = full_diagnosis();
+    cli_judged j = every_verdict();
+    j.diagnosis = &d;
+    j.explain = "glassbox explain a";
+    char *text = printed(&j);
+    expect(text, "  likely cause: a < b");
+    expect(text, "predicts o dq: 42 times nearer than the truth");
+    expect(text, "first bad: o[0,70,1,5]: token 70 of sequence 2, chunk 1, row 6 of 64");
+    expect(text, "bad by head:  o              | @|");
+    expect(text, "bad by token: o              | .......");
+    expect(text, "%@|");
+    expect(text, "explain: glassbox explain a");
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        ck_assert_msg(strlen(line) <= 120, "%zu columns: %s", strlen(line), line);
+    free(text);
+}
+END_TEST
+
+START_TEST(diagnosis_in_files) {
+    gla_diagnosis d = full_diagnosis();
+    cli_judged j = every_verdict();
+    j.diagnosis = &d;
+    char *text = reported(cli_report_json, &j, 1);
+    json_t *all = json_loads(text, 0, NULL), *one = json_array_get(json_object_get(all, "cases"), 0);
+    json_t *told = json_object_get(one, "diagnosis"), *place = json_object_get(one, "first_bad");
+    ck_assert_str_eq(json_string_value(json_object_get(told, "cause")), "one-anchor-overflow");
+    ck_assert_uint_eq(json_array_size(json_object_get(told, "explains")), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(place, "chunk")), 1);
+    json_t *share = json_object_get(json_object_get(told, "bad_share"), "o");
+    ck_assert_uint_eq(json_array_size(json_object_get(share, "tokens")), GLA_STRETCHES);
+    ck_assert(json_real_value(json_array_get(json_object_get(share, "heads"), 1)) == 1);
+    json_decref(all);
+    free(text);
+    text = reported(cli_report_junit, &j, 1);
+    expect(text, "likely cause: a &lt; b");
+    free(text);
+}
+END_TEST
+
 START_TEST(exit_statuses) {
     static const cli_exit plain[] = {CLI_PASS, CLI_PASS, CLI_UNCERTAIN, CLI_MISMATCH, CLI_BROKEN};
     static const cli_exit strict[] = {CLI_PASS, CLI_MISMATCH, CLI_UNCERTAIN, CLI_MISMATCH, CLI_BROKEN};
@@ -243,6 +300,8 @@ static Suite *suite(void) {
     tcase_add_test(c, text_is_narrow);
     tcase_add_test(c, text_of_a_pass_is_short);
     tcase_add_test(c, text_of_what_was_not_judged);
+    tcase_add_test(c, diagnosis_as_text);
+    tcase_add_test(c, diagnosis_in_files);
     tcase_add_test(c, exit_statuses);
     tcase_add_test(c, json_holds_everything);
     tcase_add_test(c, junit_counts_and_escapes);

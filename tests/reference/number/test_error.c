@@ -25,10 +25,10 @@ static gla_generated generate(const char *family, uint64_t seed) {
     gla_error err;
     gla_case_spec spec = {.family = family,
                           .B = 1,
-                          .T = 150,
+                          .T = 130,
                           .H = 1,
-                          .dk = 24,
-                          .dv = 20,
+                          .dk = 16,
+                          .dv = 12,
                           .seed = seed,
                           .initial_state = true,
                           .backward = true,

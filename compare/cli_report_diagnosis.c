@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A diagnosis as text: the likely cause, the first bad element with its chunk and row, and where the bad elements lie,
+ * one character per stretch of heads or tokens, from ' ' (none) to '@' (all). On a terminal that takes UTF-8 the
+ * characters are blocks.
+ */
+#include "cli_report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* By the environment, as setlocale would; the program itself stays in the C locale. */
+static bool utf8_terminal(void) {
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    if (!isatty(STDOUT_FILENO)) return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value) return strstr(value, "UTF-8") || strstr(value, "utf8");
+    }
+    return false;
+}
+
+static const char *const ascii[] = {" ", ".", ":", "-", "=", "+", "*", "#", "%", "@", NULL};
+static const char *const blocks[] = {" ",      "\u2581", "\u2582", "\u2583", "\u2584",
+                                     "\u2585", "\u2586", "\u2587", "\u2588", NULL};
+
+/* 0 stays blank, anything above it is seen, 1 is the last character. */
+static void print_share(const double *share, int count) {
+    const char *const *scale = utf8_terminal() ? blocks : ascii;
+    int levels = 0;
+    while (scale[levels + 1]) levels++;
+    putchar('|');
+    for (int i = 0; i < count; i++) {
+        int level = share[i] > 0 ? 1 + (int)(share[i] * (levels - 1)) : 0;
+        fputs(scale[level > levels ? levels : level], stdout);
+    }
+    puts("|");
+}
+
+static void print_shares(gla_output output, const gla_shares *s) {
+    if (s->heads > 1) {
+        printf("  bad by head:  %-14s ", gla_output_names[output]);
+        print_share(s->head, s->heads);
+    }
+    if (s->tokens > 1) {
+        printf("  bad by token: %-14s ", gla_output_names[output]);
+        print_share(s->token, s->tokens);
+    }
+}
+
+/* Words after `title`, in lines of at most 120 columns, the later ones indented as far as the first. */
+static void print_wrapped(const char *title, const char *text) {
+    size_t indent = strlen(title), column = indent;
+    fputs(title, stdout);
+    while (*text) {
+        size_t word = strcspn(text, " ");
+        if (column > indent && column + 1 + word > 120) {
+            printf("\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent)
+            column += (size_t)printf(" ");
+        column += (size_t)printf("%.*s", (int)word, text);
+        text += word + (text[word] == ' ');
+    }
+    putchar('\n');
+}
+
+static void print_cause(const gla_diagnosis *d) {
+    print_wrapped("  likely cause: ", d->sentence);
+    if (!(d->closer > 0)) return;
+    fputs("                predicts", stdout);
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (d->explains >> i & 1) printf(" %s", gla_output_names[i]);
+    if (d->closer < 1e6)
+        printf(": %.3g times nearer than the truth\n", d->closer);
+    else
+        puts(" exactly");
+}
+
+static void print_first(const gla_bad_place *p) {
+    cli_place_text place;
+    if (!p->known) return;
+    printf("  first bad: %s", cli_place(p->output, p->at, place));
+    if (p->token >= 0)
+        printf(": token %" PRId64 " of sequence %" PRId64 ", chunk %" PRId64 ", row %" PRId64 " of %d", p->token,
+               p->sequence, p->chunk, p->row, GLA_CHUNK);
+    putchar('\n');
+}
+
+void cli_report_diagnosis(const gla_diagnosis *d) {
+    print_cause(d);
+    print_first(&d->first);
+    for (int i = 0; i < GLA_OUTPUTS; i++) print_shares((gla_output)i, &d->share[i]);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The plug-in interface: what a shared object exports so that `glassbox check --plugin K.so` can judge a kernel.
+ * This header stands alone, in C and in C++. Copy it, or include <glassbox/compare/plugin.h>.
+ *
+ *     const struct glassbox_info *glassbox_plugin_info(void);                          what the kernel takes
+ *     int glassbox_plugin_run(const struct glassbox_problem *, void *workspace, size_t workspace_size);
+ *     int64_t glassbox_plugin_workspace(const struct glassbox_problem *);              optional: bytes wanted
+ *
+ * The mechanism "gla", per sequence and head, with state S [dk,dv] and log gates g, gv <= 0 (natural log, -inf =
+ * reset): S_t = outer(e^g_t, e^gv_t) * S_{t-1} + k_t v_t^T        decay, then write o_t = scale S_t^T q_t then read
+ * and, if `backward`, the gradients of <o, d_o> + <S_T, d_final_state>.
+ *
+ * Tensors are [B,T,H,D], states [N,H,dk,dv], strides in elements. `data` is NULL where a tensor is absent: an absent
+ * input is 0 (no gate: no decay), an absent output is not wanted. The head count of an input may divide H: head h then
+ * reads head floor(h / (H / heads)), and the gradient of a shared head is the sum over its group. All memory is host
+ * memory, aligned to 64 bytes; a kernel for a device copies. q k v d_o and o dq dk dv are of one dtype; gates, states
+ * and their gradients are F32.
+ *
+ * glassbox_plugin_run returns 0 done, 1 declined (a reason in `reason`, if it likes), anything else an error. It must
+ * write every element of every output that has data, touch nothing else, leave the rounding mode as it was and be done
+ * when it returns. It runs in a process of its own, several times, with memory in different states: outputs and
+ * workspace hold NaN or garbage. A device is initialised in that process alone, never before a fork.
+ */
+#ifndef GLASSBOX_PLUGIN_H
+#define GLASSBOX_PLUGIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GLASSBOX_ABI_VERSION 1
+
+/* Element types: code | bits << 8, the numbers of DLPack's DLDataType. */
+#define GLASSBOX_F32 0x2002u
+#define GLASSBOX_F16 0x1002u
+#define GLASSBOX_BF16 0x1004u
+
+/* glassbox_info.formats: the dtypes of q k v that it takes. */
+#define GLASSBOX_TAKES_F32 1u
+#define GLASSBOX_TAKES_F16 2u
+#define GLASSBOX_TAKES_BF16 4u
+
+/* glassbox_info.features */
+#define GLASSBOX_HAS_BACKWARD 1u     /* gradients too */
+#define GLASSBOX_IS_DETERMINISTIC 2u /* the same problem gives the same bits, wherever it lies in batch and heads */
+
+/* glassbox_info.device */
+#define GLASSBOX_CPU 0u
+#define GLASSBOX_CUDA 1u
+#define GLASSBOX_OTHER 2u
+
+struct glassbox_info {
+    uint32_t size;        /* sizeof(struct glassbox_info) */
+    uint32_t abi_version; /* GLASSBOX_ABI_VERSION */
+    const char *name;
+    const char *mechanisms; /* separated by spaces: "gla" */
+    uint32_t formats, features, device, reserved;
+    int64_t max_B, max_T, max_H, max_dk, max_dv; /* 0: no limit. Larger cases are not given to it */
+};
+
+struct glassbox_input {
+    const void *data;
+    int64_t shape[4], stride[4];
+    uint32_t dtype, reserved;
+};
+
+struct glassbox_output {
+    void *data;
+    int64_t shape[4], stride[4];
+    uint32_t dtype, reserved;
+};
+
+struct glassbox_problem {
+    uint32_t size, version; /* sizeof(struct glassbox_problem), GLASSBOX_ABI_VERSION */
+    const char *mechanism;
+    int64_t B, T, H, dk, dv;
+    int64_t N;                 /* sequences: B, or the number of segments */
+    const int64_t *cu_seqlens; /* NULL, or N+1 ascending offsets 0 .. T (then B = 1); segments may be empty */
+    double scale;
+    uint32_t reverse; /* every sequence runs from its last token to its first */
+    uint32_t backward;
+    struct {
+        struct glassbox_input q, k, v, g, gv, initial_state, d_o, d_final_state;
+    } in;
+    struct {
+        struct glassbox_output o, final_state, dq, dk, dv, dg, dgv, dinitial_state;
+    } out;
+    char *reason; /* room for the reason of a refusal */
+    size_t reason_size;
+};
+
+const struct glassbox_info *glassbox_plugin_info(void);
+int glassbox_plugin_run(const struct glassbox_problem *problem, void *workspace, size_t workspace_size);
+int64_t glassbox_plugin_workspace(const struct glassbox_problem *problem);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
