@@ -48,8 +48,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) $(CFLAGS) $(DEPFLAGS) -I. -c $< -o $@
 
-# The double-double engine lives by its vector loops.
+# The double-double engine lives by its vector loops, bounds and emulation by inlined roundings.
 $(BUILD)/fast/cpu/%.o: override CFLAGS += -O3
+$(BUILD)/reference/number/error.o $(BUILD)/reference/number/emulator.o: override CFLAGS += -O3
 
 $(LIBGLASSBOX): $(LIB_OBJECTS)
 	@rm -f $@

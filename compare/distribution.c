@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 64, COLUMNS = 16, LEAST = 256 };
+enum { ROWS = 64, COLUMNS = 16, LEAST = 2048 };
 
 static const double SLACK = 1.06, SIGMAS = 6, BIAS_SIGMAS = 5, DRIFT = 0.25, TOO_GOOD = 0.5;
 

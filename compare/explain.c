@@ -13,6 +13,7 @@
 #include "bounds.h"
 
 static const char *const site_words[GLA_SITES] = {
+    [GLA_SITE_SCALE] = "the scale as the kernel holds it",
     [GLA_SITE_GATE_SUM] = "cumulative log gates in base 2, shared by many terms",
     [GLA_SITE_Q_DECAYED] = "q e^Gamma as operand",
     [GLA_SITE_K_DECAYED] = "k e^(Gamma_m - Gamma) as operand",

@@ -9,7 +9,7 @@
  *           improbable (about 16 standard deviations) that it deserves a look
  * FAIL      some error is over that too, or a value is not finite
  * BROKEN    the tensor has the wrong shape or is missing, or the candidate changed an input
- * UNCERTIFIED  the truth of an element could not be proven, so it was not judged
+ * UNCERTIFIED  the truth of an element could not be proven, or its bound is not finite, so it was not judged
  * Where the bound is 0 (every intermediate exact for the declared formats) the tier is 0: only equality passes. The
  * other elements are tier 2, one by one as above. Tier 3 looks at all of them together (distribution.h): a tensor whose
  * errors stay within their bounds, but are larger or more one-sided than the declared roundings make them, is FAIL too.

@@ -4,6 +4,7 @@
  *
  *     chunks        of 16 to 64: form and also are the two ends
  *     binary32      u = 2^-24; results below 2^-126 may be flushed to zero
+ *     scale         held in binary32: one rounding, shared by every result
  *     exp           2^-22.5: ex2.approx on NVIDIA hardware (PTX documents 2^-22.5 over the reduced range)
  *     base 2        kernels evaluate e^x as 2^(x log2(e)): the product and the constant's own rounding cost 2^-23 of
  *                   the exponent; chunk forms carry whole cumulative gates in base 2, inexact even if the sum is not
@@ -41,7 +42,8 @@ static const gla_profile f32 = {
     .name = "f32",
     .what = "recurrent, all binary32; dg by the suffix identity",
     .form = "recurrent+suffix",
-    .model = {.op = BINARY32, .exp = GPU_EXP, .exp_argument = BASE2, .sum = BINARY32},
+    .model =
+        {.op = BINARY32, .exp = GPU_EXP, .exp_argument = BASE2, .sum = BINARY32, .site = {[GLA_SITE_SCALE] = BINARY32}},
 };
 
 static const gla_profile f32_chunk = {
@@ -53,7 +55,7 @@ static const gla_profile f32_chunk = {
               .exp = GPU_EXP,
               .exp_argument = BASE2,
               .sum = BINARY32,
-              .site = {[GLA_SITE_GATE_SUM] = BASE2_GATES}},
+              .site = {[GLA_SITE_SCALE] = BINARY32, [GLA_SITE_GATE_SUM] = BASE2_GATES}},
 };
 
 static const gla_profile f32_tf32 = {
@@ -61,20 +63,22 @@ static const gla_profile f32_tf32 = {
     .what = "binary32 in and out, matrix products of tf32 operands; chunks of 16 to 64",
     .form = "chunkwise:64:16+anchor",
     .also = "chunkwise:16:16+anchor",
-    .model =
-        {.op = BINARY32,
-         .exp = GPU_EXP,
-         .exp_argument = BASE2,
-         .operand = TF32_CUT,
-         .sum = TENSOR_CORE_TF32,
-         .site = {[GLA_SITE_GATE_SUM] = BASE2_GATES, [GLA_SITE_SCORE] = TF32_SCORE, [GLA_SITE_DSCORE] = TF32_SCORE}},
+    .model = {.op = BINARY32,
+              .exp = GPU_EXP,
+              .exp_argument = BASE2,
+              .operand = TF32_CUT,
+              .sum = TENSOR_CORE_TF32,
+              .site = {[GLA_SITE_SCALE] = BINARY32,
+                       [GLA_SITE_GATE_SUM] = BASE2_GATES,
+                       [GLA_SITE_SCORE] = TF32_SCORE,
+                       [GLA_SITE_DSCORE] = TF32_SCORE}},
 };
 
 #define CHUNK_SITES(FORMAT)                                                                                            \
     {                                                                                                                  \
-        [GLA_SITE_GATE_SUM] = BASE2_GATES, [GLA_SITE_Q_DECAYED] = FORMAT, [GLA_SITE_K_DECAYED] = FORMAT,               \
-        [GLA_SITE_V_DECAYED] = FORMAT, [GLA_SITE_STATE_READ] = FORMAT, [GLA_SITE_SCORE] = FORMAT,                      \
-        [GLA_SITE_DSTATE_READ] = FORMAT, [GLA_SITE_DSCORE] = FORMAT                                                    \
+        [GLA_SITE_SCALE] = BINARY32, [GLA_SITE_GATE_SUM] = BASE2_GATES, [GLA_SITE_Q_DECAYED] = FORMAT,                 \
+        [GLA_SITE_K_DECAYED] = FORMAT, [GLA_SITE_V_DECAYED] = FORMAT, [GLA_SITE_STATE_READ] = FORMAT,                  \
+        [GLA_SITE_SCORE] = FORMAT, [GLA_SITE_DSTATE_READ] = FORMAT, [GLA_SITE_DSCORE] = FORMAT                         \
     }
 
 static const gla_profile chunk_bf16 = {
@@ -126,7 +130,7 @@ static const gla_profile bf16_state = {
               .exp = GPU_EXP,
               .exp_argument = BASE2,
               .sum = BINARY32,
-              .site = {[GLA_SITE_STATE] = BF16, [GLA_SITE_DSTATE] = BF16}},
+              .site = {[GLA_SITE_SCALE] = BINARY32, [GLA_SITE_STATE] = BF16, [GLA_SITE_DSTATE] = BF16}},
 };
 
 static const gla_profile ideal = {

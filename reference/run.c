@@ -82,6 +82,7 @@ static gated_slice load_slice(gla_numbers *n, const gla_problem *p, const gla_se
     size_t T = (size_t)s->length, dk = (size_t)p->dk, dv = (size_t)p->dv;
     gated_slice x = {.in = n, .T = T, .dk = dk, .dv = dv, .s = gla_new(n, 1, 1)};
     if (n->status == GLA_OK) n->ops->set_d(n, x.s.at, gla_scale_of(p));
+    gla_round_at(x.s, GLA_SITE_SCALE);
     x.q = load_tokens(n, p, &p->q, s, h, p->dk);
     x.k = load_tokens(n, p, &p->k, s, h, p->dk);
     x.v = load_tokens(n, p, &p->v, s, h, p->dv);

@@ -54,12 +54,20 @@ static bool has_bits(double x, int p) {
     return p > 0 && (p >= 53 || (bits & ((UINT64_C(1) << (53 - p)) - 1)) == 0);
 }
 
+/* y to nearest even, or toward zero; without a library call for what fits, as nearly everything does. */
+static double whole(double y, bool cut) {
+    if (!(fabs(y) < 0x1p51)) return y;
+    if (cut) return (double)(int64_t)y;
+    double big = copysign(0x1.8p52, y);
+    return (y + big) - big;
+}
+
 /* The rounding of x on the grid that belongs to numbers of size `scale`. */
 static double on_grid(emulator *e, const gla_rounding_rule *rule, double x, double scale) {
     double wide = rule->one_sided ? 1 : 2; /* spacing in units of u */
     double step = leading(fmax(wide * rule->u * leading(scale), wide * rule->tiny));
     if (step == 0) return x;
-    double y = x / step, z = rule->one_sided ? trunc(y) : nearbyint(y);
+    double y = x / step, z = whole(y, rule->one_sided);
     if (z != y && e->seed) z = rule->one_sided ? y - copysign(draw(e), y) : y + draw(e) - 0.5;
     z *= step;
     return rule->max > 0 && fabs(z) > rule->max ? copysign((double)INFINITY, x) : z;

@@ -225,7 +225,7 @@ static void dot(gla_numbers *n, void *at, const void *x, ptrdiff_t xs, const voi
 static void site(gla_numbers *n, gla_site where, void *at) {
     gla_error_number *x = at;
     gla_error_round(x, &model_of(n)->site[where]);
-    if (where == GLA_SITE_GATE_SUM || where == GLA_SITE_GATE_TERM) {
+    if (where == GLA_SITE_SCALE || where == GLA_SITE_GATE_SUM || where == GLA_SITE_GATE_TERM) {
         x->det = gla_error_bound(x, GLA_ERROR_LAMBDA);
         x->var = x->lin = 0;
     }

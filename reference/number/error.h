@@ -20,9 +20,10 @@
  * of 2 tiny): so integer and dyadic inputs earn a bound of 0, which is a demand for equality (tier 0).
  *
  * Independence: var adds as if roundings were independent and each met once. That holds on the way to o, the states,
- * dq, dk, dv. It does not hold for cumulative gates (used by every pair of tokens) nor for gate gradients (sums of
- * neighbours that share states): at those two sites min(lambda sqrt(var), lin) moves into det, where errors add up. Nor
- * for exponentials: equal gates, token after token, make equal errors, and hardware's lean to one side. They are det.
+ * dq, dk, dv. It does not hold for the scale (used by all), cumulative gates (used by every pair of tokens) and gate
+ * gradients (sums of neighbours that share states): at those sites min(lambda sqrt(var), lin) moves into det, where
+ * errors add up. Nor for exponentials: equal gates, token after token, make equal errors, and hardware's lean to one
+ * side. They are det.
  */
 #ifndef GLASSBOX_ERROR_H
 #define GLASSBOX_ERROR_H

@@ -36,6 +36,7 @@ typedef struct gla_numbers gla_numbers;
 /* Where a mixed-precision kernel may round: the names a profile (compare/profiles.c) gives formats to. A formulation
  * announces each site; ordinary number systems do nothing there. */
 typedef enum gla_site {
+    GLA_SITE_SCALE,       /* the scale as the kernel holds it: one rounding, shared by all results */
     GLA_SITE_GATE_SUM,    /* Gamma, Eps: cumulative log gates. Their errors are shared by many terms */
     GLA_SITE_Q_DECAYED,   /* q * e^Gamma, operand of the inter-chunk product */
     GLA_SITE_K_DECAYED,   /* k * e^(Gamma_m - Gamma), operand of the state update */

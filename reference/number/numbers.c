@@ -19,6 +19,7 @@
 enum { LEAST_PRECISION = 2, GREATEST_PRECISION = 1 << 20 };
 
 const char *const gla_site_names[GLA_SITES] = {
+    [GLA_SITE_SCALE] = "scale",
     [GLA_SITE_GATE_SUM] = "gate_sum",
     [GLA_SITE_Q_DECAYED] = "q_decayed",
     [GLA_SITE_K_DECAYED] = "k_decayed",

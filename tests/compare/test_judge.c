@@ -256,6 +256,20 @@ START_TEST(test_uncertified_truth_is_said) {
 }
 END_TEST
 
+/* Gates that grow without limit: no finite error is too large for the bound, which must not count as a pass. */
+START_TEST(test_a_bound_without_limit_judges_nothing) {
+    for (int64_t i = 0; i < problem.count[GLA_IN_GK]; i++) problem.tensor[GLA_IN_GK][i] = 30;
+    gla_truth_free(&truth);
+    gla_error err;
+    gla_truth_options options = {.backward = true, .close_enough = 0x1p-52, .cap_bits = 192};
+    ck_assert(gla_truth_compute(&problem.problem, &options, &truth, &err) == GLA_OK);
+    zeros(stored[GLA_O], count_of(GLA_O));
+    gla_judgement j = judged();
+    ck_assert(j.verdict != GLA_PASS && j.verdict != GLA_MARGINAL);
+    ck_assert_int_gt(j.tensor[GLA_O].uncertified, 0);
+}
+END_TEST
+
 START_TEST(test_only_judges_what_is_asked) {
     gla_judgement j;
     gla_error err;
@@ -300,6 +314,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_wrong_shape_is_broken);
     tcase_add_test(t, test_missing_output_and_changed_input_are_broken);
     tcase_add_test(t, test_uncertified_truth_is_said);
+    tcase_add_test(t, test_a_bound_without_limit_judges_nothing);
     tcase_add_test(t, test_only_judges_what_is_asked);
     tcase_add_test(t, test_marginal_and_profiles);
     suite_add_tcase(s, t);

@@ -174,7 +174,7 @@ static void after_running(problem *p, void *workspace, size_t workspace_size, ui
     if (fault("unclaimed-stale")) flip(p, garbage & 0x02000000 ? 0 : 0x01000000);
     if (fault("position")) flip(p, 1);
     if (fault("state"))
-        for (float *S = p->out.final_state.data; (char *)S < end_of(&p->out.final_state); S++) *S *= 1.001f;
+        for (float *S = p->out.final_state.data; (char *)S < end_of(&p->out.final_state); S++) *S *= 1.05f;
 }
 
 int glassbox_plugin_run(problem *p, void *workspace, size_t workspace_size) {
