@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "cli_candidate.h"
 #include "cli_plugin.h"
 #include "cli_report.h"
 #include "io/profile_file.h"
@@ -23,7 +24,7 @@ typedef struct settings {
     cli_plugin_settings plugin;
     const char *profile;  /* as asked for; NULL = the default */
     gla_profile declared; /* if it was */
-    unsigned only; /* bit mask of outputs, 0 = all */
+    unsigned only;        /* bit mask of outputs, 0 = all */
     bool strict;
     int64_t threads;
     const char *json, *junit, *markdown;
@@ -132,51 +133,6 @@ typedef struct one_case {
     gla_error error;
 } one_case;
 
-static void set_outputs(const gla_case *c, gla_candidate *out) {
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
-        if (!c->output[i].present) continue;
-        out->output[i].value = c->output[i].value;
-        out->output[i].format = gla_dtype_format(c->output[i].dtype);
-        out->output[i].wrong_shape = c->output[i].wrong_shape;
-        for (int d = 0; d < 4 && d < c->output[i].rank; d++) out->output[i].shape[d] = c->output[i].shape[d];
-    }
-}
-
-/* Outputs that should be there: those named by --only, else with a candidate file those of the case file. */
-static gla_status find_missing(const settings *s, const char *path, gla_candidate *out, gla_error *err) {
-    unsigned expected = s->only;
-    if (s->load.candidate && !s->only) {
-        gla_case_options own = s->load;
-        own.candidate = NULL;
-        gla_case whole;
-        gla_status status = gla_case_load(path, &own, &whole, err);
-        for (int i = 0; status == GLA_OK && i < GLA_OUTPUTS; i++)
-            if (whole.output[i].present) expected |= 1u << i;
-        gla_case_free(&whole);
-        if (status != GLA_OK) return status;
-    }
-    for (int i = 0; i < GLA_OUTPUTS; i++)
-        if (expected & (1u << i)) out->output[i].missing = !out->output[i].value && !out->output[i].wrong_shape;
-    return GLA_OK;
-}
-
-/* An input that the candidate file repeats must be the case's, bit for bit. */
-static gla_status find_changed(const settings *s, const char *path, gla_candidate *out, gla_error *err) {
-    if (!s->load.candidate) return GLA_OK;
-    gla_tensor_file own, other = {0};
-    gla_status status = gla_tensors_read(path, &own, err);
-    if (status == GLA_OK) status = gla_tensors_read(s->load.candidate, &other, err);
-    for (int i = 0; status == GLA_OK && i < GLA_INPUTS; i++) {
-        char full[400];
-        snprintf(full, sizeof full, "%s%s", s->load.prefix ? s->load.prefix : "", gla_input_names[i]);
-        const gla_named_tensor *a = gla_tensors_find(&own, full), *b = gla_tensors_find(&other, full);
-        if (a && b && !gla_tensors_same(a, b)) out->changed |= 1u << i;
-    }
-    gla_tensors_free(&other);
-    gla_tensors_free(&own);
-    return status;
-}
-
 /* The profile asked for, or the default by the first output's dtype. */
 static const gla_profile *profile_for(const settings *s, const gla_candidate *c) {
     if (s->profile) return &s->declared;
@@ -202,10 +158,8 @@ static gla_status take_allowed(gla_candidate *c, const gla_truth *truth, gla_err
 }
 
 static gla_status judge_case(const settings *s, const char *path, const gla_case *c, one_case *x) {
-    gla_candidate candidate = {0};
-    set_outputs(c, &candidate);
-    gla_status status = find_missing(s, path, &candidate, &x->error);
-    if (status == GLA_OK) status = find_changed(s, path, &candidate, &x->error);
+    gla_candidate candidate;
+    gla_status status = cli_candidate_of(c, path, &s->load, s->only, &candidate, &x->error);
     if (status != GLA_OK) return status;
 
     const gla_profile *profile = profile_for(s, &candidate);
@@ -237,7 +191,10 @@ static void set_reproduce(const settings *s, one_case *x) {
     snprintf(x->reproduce, sizeof x->reproduce, "glassbox check %s%s%s%s%s%s%s%s", x->path,
              s->load.candidate ? " --candidate " : "", s->load.candidate ? s->load.candidate : "",
              s->load.prefix ? " --prefix " : "", s->load.prefix ? s->load.prefix : "", profile ? " --profile " : "",
-             s->profile ? s->profile : profile ? profile->name : "", s->load.allow_growth ? " --allow-growth" : "");
+             s->profile ? s->profile
+             : profile  ? profile->name
+                        : "",
+             s->load.allow_growth ? " --allow-growth" : "");
     x->judged.reproduce = x->reproduce;
 }
 
@@ -249,8 +206,7 @@ static void set_explain(const settings *s, one_case *x) {
     snprintf(x->explain, sizeof x->explain, "glassbox explain %s --at '%s'%s%s%s%s --profile %s", x->path,
              cli_place(first->output, first->at, place), s->load.candidate ? " --candidate " : "",
              s->load.candidate ? s->load.candidate : "", s->load.prefix ? " --prefix " : "",
-             s->load.prefix ? s->load.prefix : "",
-             s->profile ? s->profile : x->judged.judgement.profile->name);
+             s->load.prefix ? s->load.prefix : "", s->profile ? s->profile : x->judged.judgement.profile->name);
     x->judged.explain = x->explain;
 }
 
@@ -326,7 +282,8 @@ static int worst_status(const cli_judged *list, size_t count, bool strict) {
 }
 
 static void print_totals(const cli_judged *list, size_t count) {
-    static const char *const verdicts[] = {"PASS", "MARGINAL", "UNCERTIFIED", "FAIL", "BROKEN", "NOT JUDGED", "SKIPPED"};
+    static const char *const verdicts[] = {"PASS",   "MARGINAL",   "UNCERTIFIED", "FAIL",
+                                           "BROKEN", "NOT JUDGED", "SKIPPED"};
     printf("%zu cases:", count);
     for (size_t v = 0; v < sizeof verdicts / sizeof *verdicts; v++) {
         int found = 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cli_candidate.h"
 #include "explain.h"
 #include "io/profile_file.h"
 
@@ -16,7 +17,7 @@ typedef struct settings {
     gla_case_options load;
     const char *path, *profile;
     gla_profile declared; /* where a profile was asked for */
-    bool chosen; /* --at given */
+    bool chosen;          /* --at given */
     gla_output output;
     int64_t at[4];
 } settings;
@@ -97,13 +98,9 @@ static const gla_format *format_of(const gla_case *c, gla_output output) {
 
 /* The element nearest to (or furthest beyond) its bound, over all outputs of the file. */
 static gla_status find_worst(subject *x, gla_error *err) {
-    gla_candidate candidate = {0};
+    gla_candidate candidate;
     gla_judgement j;
-    for (int i = 0; i < GLA_OUTPUTS; i++)
-        if (x->c.output[i].present) {
-            candidate.output[i].value = x->c.output[i].value;
-            candidate.output[i].format = gla_dtype_format(x->c.output[i].dtype);
-        }
+    cli_outputs_of(&x->c, &candidate);
     gla_status status = gla_judge(&x->c.problem, &candidate, &x->truth, x->profile, 0, 0, &j, err);
     if (status != GLA_OK) return status;
     double worst = -1;
