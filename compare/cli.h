@@ -61,6 +61,9 @@ error_t cli_seed(const struct argp_state *state, const char *text, uint64_t *see
 /* "bf16" or "BF16", "F32" or "binary32": a floating-point element type of a file. */
 error_t cli_dtype(const struct argp_state *state, const char *text, gla_dtype *dtype);
 
+/* The output whose name is the first `length` characters of text, or -1. */
+int cli_output_named(const char *text, size_t length);
+
 /* --prefix --mechanism --allow-growth, as argp child whose input is a gla_case_options. */
 extern const struct argp cli_case_argp;
 

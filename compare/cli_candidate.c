@@ -17,6 +17,12 @@ void cli_outputs_of(const gla_case *c, gla_candidate *out) {
     }
 }
 
+const gla_profile *cli_default_profile(const gla_candidate *c) {
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (c->output[i].format) return gla_profile_default(c->output[i].format);
+    return gla_profile_default(NULL);
+}
+
 /* Outputs that should be there: those named by --only, else with a candidate file those of the case file. */
 static gla_status find_missing(const char *path, const gla_case_options *load, unsigned only, gla_candidate *out,
                                gla_error *err) {

@@ -12,8 +12,12 @@
 /* The outputs of a loaded case, pointing into it. */
 void cli_outputs_of(const gla_case *c, gla_candidate *out);
 
-/* The same, and: outputs named in `only` (bit mask, 0 = none) that are absent are missing; with a candidate file and no
- * `only`, so are those of the case file that it lacks; inputs it changed are marked. `path` is the case file's. */
+/* By the dtype of the first output of the file. */
+const gla_profile *cli_default_profile(const gla_candidate *c);
+
+/* The same as cli_outputs_of, and: outputs named in `only` (bit mask, 0 = none) that are absent are missing; with a
+ * candidate file and no `only`, so are those of the case file that it lacks; inputs it changed are marked. `path` is
+ * the case file's. */
 gla_status cli_candidate_of(const gla_case *c, const char *path, const gla_case_options *load, unsigned only,
                             gla_candidate *out, gla_error *err);
 

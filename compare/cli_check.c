@@ -52,9 +52,7 @@ static error_t parse_only(struct argp_state *state, const char *text, unsigned *
     *only = 0;
     while (*text) {
         size_t length = strcspn(text, ",");
-        int found = -1;
-        for (int i = 0; i < GLA_OUTPUTS; i++)
-            if (strlen(gla_output_names[i]) == length && strncmp(text, gla_output_names[i], length) == 0) found = i;
+        int found = cli_output_named(text, length);
         if (found < 0) return cli_bad(state, "--only: no output '%.*s'", (int)length, text);
         *only |= 1u << found;
         text += length;
@@ -133,20 +131,6 @@ typedef struct one_case {
     gla_error error;
 } one_case;
 
-/* The profile asked for, or the default by the first output's dtype. */
-static const gla_profile *profile_for(const settings *s, const gla_candidate *c) {
-    if (s->profile) return &s->declared;
-    for (int i = 0; i < GLA_OUTPUTS; i++)
-        if (c->output[i].format) return gla_profile_default(c->output[i].format);
-    return gla_profile_default(NULL);
-}
-
-static bool needs_backward(const gla_candidate *c, unsigned only) {
-    for (int i = GLA_DQ; i < GLA_OUTPUTS; i++)
-        if ((!only || (only & (1u << i))) && c->output[i].value) return true;
-    return false;
-}
-
 /* Room for what every element is allowed, which the diagnosis asks for. */
 static gla_status take_allowed(gla_candidate *c, const gla_truth *truth, gla_error *err) {
     for (int i = 0; i < GLA_OUTPUTS; i++) {
@@ -162,10 +146,10 @@ static gla_status judge_case(const settings *s, const char *path, const gla_case
     gla_status status = cli_candidate_of(c, path, &s->load, s->only, &candidate, &x->error);
     if (status != GLA_OK) return status;
 
-    const gla_profile *profile = profile_for(s, &candidate);
+    const gla_profile *profile = s->profile ? &s->declared : cli_default_profile(&candidate);
     cli_progress bar = cli_progress_start("truth");
     gla_truth truth;
-    gla_truth_options o = {.backward = needs_backward(&candidate, s->only),
+    gla_truth_options o = {.backward = gla_judging_needs_gradients(&candidate, s->only),
                            .close_enough = 0x1p-52,
                            .threads = (int)s->threads,
                            .progress = cli_progress_step,

@@ -88,6 +88,12 @@ error_t cli_integer(const struct argp_state *state, const char *option, const ch
     return 0;
 }
 
+int cli_output_named(const char *text, size_t length) {
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (strlen(gla_output_names[i]) == length && strncmp(text, gla_output_names[i], length) == 0) return i;
+    return -1;
+}
+
 error_t cli_seed(const struct argp_state *state, const char *text, uint64_t *seed) {
     char *end;
     errno = 0;

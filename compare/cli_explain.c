@@ -31,9 +31,7 @@ static const struct argp_option table[] = {
 
 static error_t parse_at(struct argp_state *state, const char *text, settings *s) {
     size_t length = strcspn(text, "[");
-    int found = -1, read = 0;
-    for (int i = 0; i < GLA_OUTPUTS; i++)
-        if (strlen(gla_output_names[i]) == length && strncmp(text, gla_output_names[i], length) == 0) found = i;
+    int found = cli_output_named(text, length), read = 0;
     if (found < 0) return cli_bad(state, "--at: no output '%.*s'", (int)length, text);
     int fields = sscanf(text + length, "[%" SCNd64 ",%" SCNd64 ",%" SCNd64 ",%" SCNd64 "]%n", &s->at[0], &s->at[1],
                         &s->at[2], &s->at[3], &read);
@@ -86,6 +84,7 @@ static const struct argp options = {
 /* Everything that is said about it. */
 typedef struct subject {
     gla_case c;
+    gla_candidate candidate;
     gla_truth truth;
     const gla_profile *profile;
     gla_output output;
@@ -98,10 +97,8 @@ static const gla_format *format_of(const gla_case *c, gla_output output) {
 
 /* The element nearest to (or furthest beyond) its bound, over all outputs of the file. */
 static gla_status find_worst(subject *x, gla_error *err) {
-    gla_candidate candidate;
     gla_judgement j;
-    cli_outputs_of(&x->c, &candidate);
-    gla_status status = gla_judge(&x->c.problem, &candidate, &x->truth, x->profile, 0, 0, &j, err);
+    gla_status status = gla_judge(&x->c.problem, &x->candidate, &x->truth, x->profile, 0, 0, &j, err);
     if (status != GLA_OK) return status;
     double worst = -1;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
@@ -117,14 +114,9 @@ static gla_status find_worst(subject *x, gla_error *err) {
 }
 
 static gla_status choose(const settings *s, subject *x, gla_error *err) {
-    bool backward = s->chosen && s->output >= GLA_DQ;
-    const gla_format *first = NULL;
-    for (int i = GLA_OUTPUTS - 1; i >= 0; i--)
-        if (x->c.output[i].present) {
-            first = gla_dtype_format(x->c.output[i].dtype);
-            backward = backward || i >= GLA_DQ;
-        }
-    x->profile = s->profile ? &s->declared : gla_profile_default(first);
+    cli_outputs_of(&x->c, &x->candidate);
+    bool backward = (s->chosen && s->output >= GLA_DQ) || gla_judging_needs_gradients(&x->candidate, 0);
+    x->profile = s->profile ? &s->declared : cli_default_profile(&x->candidate);
     gla_truth_options o = {.backward = backward, .close_enough = 0x1p-52};
     gla_status status = gla_truth_compute(&x->c.problem, &o, &x->truth, err);
     if (status != GLA_OK) return status;

@@ -29,8 +29,7 @@ static const struct argp_option table[] = {
     {0}};
 
 static error_t parse_output(struct argp_state *state, const char *text, int *output) {
-    for (int i = 0; i < GLA_OUTPUTS; i++)
-        if (strcmp(gla_output_names[i], text) == 0) *output = i;
+    *output = cli_output_named(text, strlen(text));
     return *output >= 0 ? 0 : cli_bad(state, "--only: no output '%.40s'", text);
 }
 

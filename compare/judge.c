@@ -119,7 +119,7 @@ static bool under_test(const gla_candidate *c, unsigned only, gla_output name) {
     return c->output[name].value || c->output[name].wrong_shape || c->output[name].missing;
 }
 
-static bool needs_backward(const gla_candidate *c, unsigned only) {
+bool gla_judging_needs_gradients(const gla_candidate *c, unsigned only) {
     for (int i = GLA_DQ; i < GLA_OUTPUTS; i++)
         if (under_test(c, only, (gla_output)i) && c->output[i].value) return true;
     return false;
@@ -268,7 +268,8 @@ gla_status gla_judge(const gla_problem *p, const gla_candidate *candidate, const
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (under_test(candidate, only, (gla_output)i) && candidate->output[i].value)
             format[i] = candidate->output[i].format;
-    gla_status status = gla_bounds_compute(p, profile, needs_backward(candidate, only), format, threads, j.bounds, err);
+    gla_status status =
+        gla_bounds_compute(p, profile, gla_judging_needs_gradients(candidate, only), format, threads, j.bounds, err);
     if (status == GLA_OK) status = judge_elements(&j, out, err);
     if (status == GLA_OK) status = judge_together(&j, out, err);
     gla_bounds_free(j.bounds);

@@ -72,6 +72,9 @@ typedef struct gla_judgement {
     gla_tensor_verdict tensor[GLA_OUTPUTS];
 } gla_judgement;
 
+/* Are gradients among the outputs that gla_judge would compare? Then the truth must hold them too. */
+bool gla_judging_needs_gradients(const gla_candidate *candidate, unsigned only);
+
 /* Judge every output present or expected in the candidate (and in `only`, a bit mask of 1u << gla_output; 0 = all). The
  * truth must be that of the same problem with target binary64. threads: 0 = all processors; the verdict does not depend
  * on it. Errors: GLA_NO_MEMORY, GLA_UNSUPPORTED. */
