@@ -8,8 +8,8 @@
 
 #include "glassbox.h"
 
-const char *const gla_formulation_names[GLA_FORMULATIONS] = {"recurrent", "parallel", "parallel-naive", "chunkwise",
-                                                             "chunkwise-factored"};
+const char *const gla_formulation_names[GLA_FORMULATIONS] = {"recurrent", "parallel",          "parallel-naive",
+                                                             "chunkwise", "chunkwise-centred", "chunkwise-factored"};
 const char *const gla_route_names[GLA_ROUTES] = {"default", "direct",   "suffix", "prefix",
                                                  "anchor",  "straddle", "strict"};
 
@@ -18,6 +18,7 @@ const gla_choice gla_formulation_choices[] = {
     {"parallel", "all pairs of tokens; every exponent <= 0"},
     {"parallel-naive", "products and quotients of decays: UNSAFE, kept to be seen failing"},
     {"chunkwise[:C[:c]]", "chunks of C, sub-chunks of c with anchors; default 64:16"},
+    {"chunkwise-centred[:C[:c]]", "one reference amid each chunk; steps of c, then 1, where gates are strong"},
     {"chunkwise-factored[:C]", "one anchor per chunk: UNSAFE past |Gamma| = 88.7 in binary32"},
     {NULL, NULL}};
 
@@ -38,17 +39,21 @@ bool gla_route_available(gla_formulation kind, gla_gate_route route) {
         [GLA_PARALLEL] = {true, false, true, true, false, true, true},
         [GLA_PARALLEL_NAIVE] = {true, false, true, true, true, false, true},
         [GLA_CHUNKWISE] = {true, false, true, true, true, true, true},
+        [GLA_CHUNKWISE_CENTRED] = {true, false, false, false, true, false, false},
         [GLA_CHUNKWISE_FACTORED] = {true, false, true, true, true, false, true},
     };
     return available[kind][route];
 }
 
-static bool has_chunks(gla_formulation kind) { return kind == GLA_CHUNKWISE || kind == GLA_CHUNKWISE_FACTORED; }
+static bool has_subchunks(gla_formulation kind) { return kind == GLA_CHUNKWISE || kind == GLA_CHUNKWISE_CENTRED; }
+
+static bool has_chunks(gla_formulation kind) { return has_subchunks(kind) || kind == GLA_CHUNKWISE_FACTORED; }
 
 static gla_status bad_form(gla_error *err, const char *text, const char *why) {
     gla_fail(err, GLA_UNKNOWN_NAME, "formulation '%.80s': %s", text, why);
     return gla_hint(err, GLA_UNKNOWN_NAME,
-                    "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-factored[:C], then "
+                    "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], "
+                    "chunkwise-factored[:C], then "
                     "+materialised or +direct +suffix +prefix +anchor +straddle +strict");
 }
 
@@ -88,7 +93,7 @@ gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
         if (form->c > form->C) form->c = form->C;
     }
     if (*at == ':') {
-        if (form->kind != GLA_CHUNKWISE) return bad_form(err, text, "the factored form has no sub-chunks");
+        if (!has_subchunks(form->kind)) return bad_form(err, text, "the factored form has no sub-chunks");
         at++;
         if (!parse_size(&at, &form->c)) return bad_form(err, text, "sub-chunk size c must be a whole number from 1");
         if (form->c > form->C) return bad_form(err, text, "sub-chunk size c is larger than the chunk size C");
@@ -98,7 +103,8 @@ gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
         int ignored;
         at++;
         if (parse_word(&at, option, 1, &ignored)) {
-            if (!has_chunks(form->kind)) return bad_form(err, text, "only chunkwise forms can be materialised");
+            if (!has_chunks(form->kind) || form->kind == GLA_CHUNKWISE_CENTRED)
+                return bad_form(err, text, "only chunkwise and chunkwise-factored can be materialised");
             form->materialised = true;
         } else if (parse_word(&at, gla_route_names, GLA_ROUTES, &route))
             form->route = (gla_gate_route)route;
@@ -110,8 +116,7 @@ gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
 
 void gla_form_print(const gla_form *form, char *text, size_t size) {
     char sizes[48] = "";
-    if (form->kind == GLA_CHUNKWISE)
-        snprintf(sizes, sizeof sizes, ":%lld:%lld", (long long)form->C, (long long)form->c);
+    if (has_subchunks(form->kind)) snprintf(sizes, sizeof sizes, ":%lld:%lld", (long long)form->C, (long long)form->c);
     if (form->kind == GLA_CHUNKWISE_FACTORED) snprintf(sizes, sizeof sizes, ":%lld", (long long)form->C);
     bool route = form->route != GLA_ROUTE_DEFAULT;
     snprintf(text, size, "%s%s%s%s%s", gla_formulation_names[form->kind], sizes,

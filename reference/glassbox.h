@@ -99,6 +99,8 @@ typedef enum gla_formulation {
     GLA_PARALLEL,       /* gated/parallel.c, log-space: all exponents <= 0 */
     GLA_PARALLEL_NAIVE, /* gated/parallel_naive.c, products and quotients of decays: UNSAFE, kept to be seen failing */
     GLA_CHUNKWISE,      /* gated/chunkwise.c, sub-chunks with anchors */
+    GLA_CHUNKWISE_CENTRED,  /* gated/centred.c, one reference in the centre of each chunk, shorter steps where the gates
+                               ask for it */
     GLA_CHUNKWISE_FACTORED, /* gated/chunkwise.c with one anchor for the whole chunk: UNSAFE past |Gamma| = 88.7 */
     GLA_FORMULATIONS
 } gla_formulation;
@@ -128,7 +130,8 @@ extern const gla_choice gla_formulation_choices[]; /* as gla_form_parse takes th
 extern const gla_choice gla_route_choices[];
 extern const char *const gla_route_names[GLA_ROUTES]; /* default direct suffix ... */
 
-/* "recurrent" | "parallel" | "parallel-naive" | "chunkwise[:C[:c]]" | "chunkwise-factored[:C]", then any of
+/* "recurrent" | "parallel" | "parallel-naive" | "chunkwise[:C[:c]]" | "chunkwise-centred[:C[:c]]" |
+ * "chunkwise-factored[:C]", then any of
  * "+materialised", "+ROUTE" (e.g. "chunkwise:64:16+anchor"). Defaults: C = 64, c = 16, not materialised. */
 gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err);
 /* Can this formulation form the gate gradient by this route? */

@@ -160,6 +160,9 @@ static void run_slice(const gated_slice *x, const gla_form *form) {
     case GLA_CHUNKWISE_FACTORED:
         gated_chunkwise(x, form);
         return;
+    case GLA_CHUNKWISE_CENTRED:
+        gated_chunkwise_centred(x, form);
+        return;
     case GLA_FORMULATIONS:
         break;
     }

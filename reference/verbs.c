@@ -2,9 +2,10 @@
  *
  * The matrix verbs over any number system; contract in verbs.h.
  *
- * Precision: one rounding per operation of the system. Sums ascend in index. `gla_product`, `gla_read` and
- * `gla_row_dot` hand whole dot products to the system when it has its own `dot` (an error model, a tensor core);
- * otherwise they are chains of fma, by rows through `axpy` where that is quicker: the same numbers.
+ * Precision: one rounding per operation of the system. Sums ascend in index. `gla_product` and `gla_read` hand whole
+ * products to the system when it has its own `product` (a tensor core), they and `gla_row_dot` whole dot products when
+ * it has its own `dot` (an error model); otherwise they are chains of fma, by rows through `axpy` where that is
+ * quicker: the same numbers.
  */
 #include "verbs.h"
 
@@ -221,6 +222,10 @@ static void dot(gla_numbers *n, void *z, gla_matrix x, gla_matrix y) {
 
 void gla_product(gla_matrix C, gla_matrix A, gla_matrix B) {
     if (!begin(C, "product")) return;
+    if (C.in->ops->product) {
+        C.in->ops->product(C.in, &C, &A, &B);
+        return;
+    }
     bool by_rows = C.in->ops->axpy && !C.in->ops->dot;
     for (size_t r = 0; r < C.rows; r++) {
         if (by_rows) {

@@ -31,5 +31,6 @@ void gated_recurrent(const gated_slice *x, const gla_form *form);
 void gated_parallel(const gated_slice *x, const gla_form *form);
 void gated_parallel_naive(const gated_slice *x, const gla_form *form);
 void gated_chunkwise(const gated_slice *x, const gla_form *form); /* also the factored one */
+void gated_chunkwise_centred(const gated_slice *x, const gla_form *form);
 
 #endif

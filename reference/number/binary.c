@@ -12,17 +12,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "cloned.h"
 #include "double.h"
 #include "format.h"
 
 #if FLT_EVAL_METHOD != 0
 #error "Glassbox needs float and double evaluated as such (on 32-bit x86: -mfpmath=sse)"
-#endif
-
-#if defined(__x86_64__) && defined(__GLIBC__)
-#define CLONED_FOR_FMA __attribute__((target_clones("fma", "default")))
-#else
-#define CLONED_FOR_FMA
 #endif
 
 /* ---- binary64 ---- */

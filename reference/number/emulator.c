@@ -156,6 +156,7 @@ static const struct gla_number_ops ops = {.init = double_init,
                                           .neg = double_neg,
                                           .exp = exponential,
                                           .dot = dot,
+                                          .dot_rounds = true,
                                           .site = site};
 
 gla_numbers *gla_emulator_open(const gla_error_model *model, uint64_t seed) {

@@ -10,22 +10,12 @@
  * error.
  * Precision: the propagation itself runs in binary64, whose 2^-53 is far below any declared u.
  */
-#include "error.h"
+#include "../verbs.h"
+#include "error_parts.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { FAR = 1 << 20 }; /* units are kept within +-FAR; an exact zero has +FAR */
-
-typedef struct error_numbers {
-    gla_numbers common;
-    gla_error_model model;
-} error_numbers;
-
-static const gla_error_model *model_of(gla_numbers *n) { return &((error_numbers *)n)->model; }
-
-static int clamp_unit(int unit) { return unit > FAR ? FAR : unit < -FAR ? -FAR : unit; }
+static const gla_error_model *model_of(gla_numbers *n) { return &error_self(n)->model; }
 
 /* Exponent of the lowest set bit. */
 static int unit_of(double x) {
@@ -37,26 +27,20 @@ static int unit_of(double x) {
     return e - 53 + __builtin_ctzll((unsigned long long)bits);
 }
 
-/* 2^e, quicker than ldexp; e outside binary64's normal range gives 0 or infinity. */
-static double power_of_two(int e) {
-    if (e < -1022) return 0;
-    if (e > 1023) return INFINITY;
-    uint64_t bits = (uint64_t)(e + 1023) << 52;
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
+/* Numbers are written field by field, after all of the operands is read: a copied structure waits for its parts. */
+static void write(gla_error_number *z, double x, double var, double lin, double det, double size, double spared,
+                  int unit, bool scaled) {
+    z->x = x;
+    z->var = var;
+    z->lin = lin;
+    z->det = scaled ? det + spared : det; /* where the scale comes in, nothing is spared any more */
+    z->size = size;
+    z->spared = scaled ? 0 : spared;
+    z->unit = unit;
+    z->scaled = scaled;
 }
 
-/* Exponent of the leading bit of a normal number; subnormals count as 2^-1023. */
-static int leading_bit(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (int)(bits >> 52 & 0x7ff) - 1023;
-}
-
-static gla_error_number exactly(double x) { return (gla_error_number){.x = x, .size = fabs(x), .unit = unit_of(x)}; }
-
-static bool fits(double size, int unit, int p) { return size == 0 || size <= power_of_two(unit + p); }
+static void write_exactly(gla_error_number *z, double x) { write(z, x, 0, 0, 0, fabs(x), 0, unit_of(x), false); }
 
 /* Does x stay as it is? `fits` is about normal numbers; near underflow x must lie on the coarser grid. */
 static bool is_exact(const gla_error_number *x, const gla_rounding_rule *rule) {
@@ -74,18 +58,20 @@ gla_rounding_rule gla_rounding_into(const gla_format *f, bool cut) {
                                .max = f->max};
 }
 
-void gla_error_round(gla_error_number *x, const gla_rounding_rule *rule) {
-    if (is_exact(x, rule)) return;
-    double e = fmax(rule->u * fabs(x->x), rule->tiny);
+bool error_round(gla_error_number *x, const gla_rounding_rule *rule, double repeats) {
+    if (is_exact(x, rule)) return false;
+    double relative = rule->u * fabs(x->x), e = relative > rule->tiny ? relative : rule->tiny;
     if (rule->one_sided)
         x->det += e;
     else {
-        x->var += e * e;
+        x->var += repeats * (e * e);
         x->lin += e;
     }
-    x->size = fabs(x->x) * (1 + rule->u); /* from here on it is a number of p bits */
-    x->unit = x->x == 0 ? -FAR : clamp_unit(leading_bit(x->x) - rule->p + 1);
+    error_narrow(x, rule->u, rule->p);
+    return true;
 }
+
+void gla_error_round(gla_error_number *x, const gla_rounding_rule *rule) { error_round(x, rule, 1); }
 
 double gla_error_bound(const gla_error_number *x, double lambda) {
     return fmin(lambda * sqrt(x->var), x->lin) + x->det;
@@ -93,61 +79,61 @@ double gla_error_bound(const gla_error_number *x, double lambda) {
 
 /* ---- the operations ---- */
 
-static void init(gla_numbers *n, void *x) { *(gla_error_number *)x = exactly(0); }
+static void init(gla_numbers *n, void *x) { write(x, 0, 0, 0, 0, 0, 0, FAR, false); }
 static void clear(gla_numbers *n, void *x) {}
 static void set(gla_numbers *n, void *z, const void *x) { *(gla_error_number *)z = *(const gla_error_number *)x; }
-static void set_d(gla_numbers *n, void *z, double x) { *(gla_error_number *)z = exactly(x); }
+static void set_d(gla_numbers *n, void *z, double x) { write_exactly(z, x); }
 static double get_d(gla_numbers *n, const void *x) { return ((const gla_error_number *)x)->x; }
 static void get_mpfr(gla_numbers *n, mpfr_t z, const void *x) { mpfr_set_d(z, get_d(n, x), MPFR_RNDN); }
 
-static gla_error_number sum_of(const gla_error_number *x, const gla_error_number *y, double sign) {
-    return (gla_error_number){.x = x->x + sign * y->x,
-                              .var = x->var + y->var,
-                              .lin = x->lin + y->lin,
-                              .det = x->det + y->det,
-                              .size = x->size + y->size,
-                              .unit = x->unit < y->unit ? x->unit : y->unit};
+static void write_sum(gla_error_number *z, const gla_error_number *x, const gla_error_number *y, double sign) {
+    write(z, x->x + sign * y->x, x->var + y->var, x->lin + y->lin, x->det + y->det, x->size + y->size,
+          x->spared + y->spared, x->unit < y->unit ? x->unit : y->unit, x->scaled || y->scaled);
 }
 
-static gla_error_number product_of(const gla_error_number *x, const gla_error_number *y) {
+static void write_product(gla_error_number *z, const gla_error_number *x, const gla_error_number *y) {
     double ax = fabs(x->x), ay = fabs(y->x);
-    return (gla_error_number){.x = x->x * y->x,
-                              .var = ay * ay * x->var + ax * ax * y->var,
-                              .lin = ay * x->lin + ax * y->lin,
-                              .det = ay * x->det + ax * y->det + x->det * y->det,
-                              .size = x->size * y->size,
-                              .unit = x->size == 0 || y->size == 0 ? FAR : clamp_unit(x->unit + y->unit)};
+    write(z, x->x * y->x, ay * ay * x->var + ax * ax * y->var, ay * x->lin + ax * y->lin,
+          ay * x->det + ax * y->det + x->det * y->det, x->size * y->size, ay * x->spared + ax * y->spared,
+          x->size == 0 || y->size == 0 ? FAR : clamp_unit(x->unit + y->unit), x->scaled || y->scaled);
+}
+
+/* The rounding of one operation. */
+static bool round_by(gla_numbers *n, gla_error_number *x, const gla_rounding_rule *rule) {
+    return error_round(x, rule, error_self(n)->repeats);
+}
+
+/* The same of a sum or score: where it is exact, perhaps only because the scale is not in it. */
+static void round_unscaled(gla_numbers *n, gla_error_number *x, const gla_rounding_rule *rule) {
+    if (!round_by(n, x, rule) && error_self(n)->counts_spared && !x->scaled) x->spared += rule->u * fabs(x->x);
 }
 
 static void add(gla_numbers *n, void *z, const void *x, const void *y) {
-    gla_error_number sum = sum_of(x, y, 1);
-    gla_error_round(&sum, &model_of(n)->op);
-    *(gla_error_number *)z = sum;
+    write_sum(z, x, y, 1);
+    round_unscaled(n, z, &model_of(n)->op);
 }
 
 /* A number less itself is 0 whatever its error: the decay from a token to itself is exactly 1. */
 static void sub(gla_numbers *n, void *z, const void *x, const void *y) {
     if (x == y) {
-        set_d(n, z, 0);
+        write_exactly(z, 0);
         return;
     }
-    gla_error_number sum = sum_of(x, y, -1);
-    gla_error_round(&sum, &model_of(n)->op);
-    *(gla_error_number *)z = sum;
+    write_sum(z, x, y, -1);
+    round_unscaled(n, z, &model_of(n)->op);
 }
 
 static void mul(gla_numbers *n, void *z, const void *x, const void *y) {
-    gla_error_number product = product_of(x, y);
-    gla_error_round(&product, &model_of(n)->op);
-    *(gla_error_number *)z = product;
+    write_product(z, x, y);
+    round_by(n, z, &model_of(n)->op);
 }
 
 static void fused(gla_numbers *n, void *z, const void *x, const void *y, const void *w) {
-    gla_error_number product = product_of(x, y);
-    gla_error_round(&product, &model_of(n)->op);
-    gla_error_number sum = sum_of(&product, w, 1);
-    gla_error_round(&sum, &model_of(n)->op);
-    *(gla_error_number *)z = sum;
+    gla_error_number product;
+    write_product(&product, x, y);
+    round_by(n, &product, &model_of(n)->op);
+    write_sum(z, &product, w, 1);
+    round_unscaled(n, z, &model_of(n)->op);
 }
 
 static void neg(gla_numbers *n, void *z, const void *x) {
@@ -155,81 +141,56 @@ static void neg(gla_numbers *n, void *z, const void *x) {
     ((gla_error_number *)z)->x = -((gla_error_number *)z)->x;
 }
 
+/* e^x - 1 for x >= 0, quicker where the series ends at once. */
+static double small_expm1(double x) { return x < 0x1p-18 ? x * (1 + x / 2 * (1 + x / 3)) : expm1(x); }
+
 static void exponential(gla_numbers *n, void *z, const void *at) {
     const gla_error_number *x = at;
     if (x->x == -INFINITY || (x->x == 0 && x->lin == 0 && x->det == 0)) {
-        set_d(n, z, x->x == 0 ? 1 : 0);
+        write_exactly(z, x->x == 0 ? 1 : 0);
         return;
     }
     const gla_error_model *m = model_of(n);
-    double e = exp(x->x), shift = e * expm1(x->det), scaled = e * m->exp_argument * fabs(x->x);
+    bool decays = x->x <= 0;
+    double e = exp(x->x), shift = e * small_expm1(x->det), scaled = e * m->exp_argument * fabs(x->x);
     gla_rounding_rule alike = m->exp;
     alike.one_sided = true; /* to det */
-    gla_error_number y = {.x = e, .var = e * e * x->var, .lin = e * x->lin, .size = e, .unit = -FAR};
-    y.det = shift + scaled;
-    gla_error_round(&y, &alike);
-    if (x->x <= 0) y.det = fmin(y.det, 1);
-    *(gla_error_number *)z = y;
+    gla_error_number *y = z;
+    write(y, e, e * e * x->var, e * x->lin, shift + scaled, e, 0, -FAR, false);
+    error_round(y, &alike, 1);
+    if (decays && !(y->det <= 1)) y->det = 1;
 }
 
-/* ---- matrix products ---- */
-
-/* x as the product unit reads it. */
-static gla_error_number operand(const gla_error_number *x, const gla_rounding_rule *rule) {
-    gla_error_number y = *x;
-    if (!rule->one_sided) gla_error_round(&y, rule);
-    return y;
+/* A product of one row and one column. */
+static void dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys, size_t count) {
+    const gla_matrix C = {.in = n, .at = z, .rows = 1, .cols = 1};
+    const gla_matrix A = {.in = n, .at = (char *)(uintptr_t)x, .rows = 1, .cols = count, .col = xs};
+    const gla_matrix B = {.in = n, .at = (char *)(uintptr_t)y, .rows = count, .cols = 1, .row = ys};
+    error_product(n, &C, &A, &B);
 }
 
-/* Truncated operands: relative errors between 0 and u, all of one sign. Their mean moves the whole sum in proportion
- * (det), their scatter of +-u/2 about it averages out (var). */
-static void truncate_operands(gla_error_number *z, const gla_error_number *x, const gla_error_number *y, double xy,
-                              const gla_rounding_rule *rule, double *biased) {
-    int inexact = !fits(x->size, x->unit, rule->p) + !fits(y->size, y->unit, rule->p);
-    double e = inexact * rule->u / 2 * fabs(xy);
-    z->var += e * e;
-    z->lin += e;
-    *biased += inexact * rule->u * xy;
-}
-
-static void dot(gla_numbers *n, void *at, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys, size_t count) {
-    const gla_error_model *m = model_of(n);
-    gla_error_number *z = at, sum = *z;
-    double absolute = fabs(z->x), biased = 0, squares = 0, magnitudes = 0;
-    for (size_t i = 0; i < count; i++) {
-        gla_error_number xi = operand((const void *)((const char *)x + (ptrdiff_t)i * xs), &m->operand);
-        gla_error_number yi = operand((const void *)((const char *)y + (ptrdiff_t)i * ys), &m->operand);
-        gla_error_number xy = product_of(&xi, &yi);
-        sum = sum_of(&sum, &xy, 1);
-        if (m->operand.one_sided) truncate_operands(&sum, &xi, &yi, xy.x, &m->operand, &biased);
-        absolute += fabs(xy.x);
-        squares += sum.x * sum.x + xy.x * xy.x;
-        magnitudes += fabs(sum.x) + fabs(xy.x);
-    }
-    sum.det += fabs(biased);
-    if (m->sum.u > 0 && !fits(sum.size, sum.unit, m->sum.p)) {
-        double u = m->sum.u;
-        if (m->sum.one_sided)
-            sum.det += u * ceil((double)count / 16) * absolute + m->sum.tiny;
-        else {
-            sum.var += u * u * squares;
-            sum.lin += u * magnitudes;
-            sum.det += m->sum.tiny;
-        }
-        sum.size = fabs(sum.x) * (1 + u);
-        sum.unit = sum.x == 0 ? -FAR : clamp_unit(leading_bit(sum.x) - m->sum.p + 1);
-    }
-    *z = sum;
-}
+static bool is_power_of_two(const gla_error_number *x) { return x->size == 0 || x->size == power_of_two(x->unit); }
 
 static void site(gla_numbers *n, gla_site where, void *at) {
     gla_error_number *x = at;
-    gla_error_round(x, &model_of(n)->site[where]);
+    const gla_rounding_rule *rule = &model_of(n)->site[where];
+    if (where == GLA_SITE_SCORE || where == GLA_SITE_DSCORE)
+        round_unscaled(n, x, rule);
+    else
+        round_by(n, x, rule);
+    if (where == GLA_SITE_DSCORE) x->var *= fmax(model_of(n)->dscore_repeats, 1);
+    if (where == GLA_SITE_STATE || where == GLA_SITE_STATE_READ) x->spared = 0;
+    if (where == GLA_SITE_SCALE) {
+        x->scaled = !is_power_of_two(x);
+        error_self(n)->counts_spared = x->scaled;
+    }
     if (where == GLA_SITE_SCALE || where == GLA_SITE_GATE_SUM || where == GLA_SITE_GATE_TERM) {
         x->det = gla_error_bound(x, GLA_ERROR_LAMBDA);
         x->var = x->lin = 0;
     }
 }
+
+static void close_numbers(gla_numbers *n) { free(error_self(n)->scratch); }
 
 static const struct gla_number_ops ops = {.init = init,
                                           .clear = clear,
@@ -243,13 +204,17 @@ static const struct gla_number_ops ops = {.init = init,
                                           .fma = fused,
                                           .neg = neg,
                                           .exp = exponential,
+                                          .product = error_product,
                                           .dot = dot,
-                                          .site = site};
+                                          .dot_rounds = true,
+                                          .site = site,
+                                          .close = close_numbers};
 
 gla_numbers *gla_error_open(const gla_error_model *model) {
     error_numbers *n = calloc(1, sizeof *n);
     if (!n) return NULL;
     gla_numbers_setup(&n->common, &ops, sizeof(gla_error_number), "error");
     n->model = *model;
+    n->repeats = fmax(model->repeats, 1);
     return &n->common;
 }

@@ -19,11 +19,30 @@
  * Rounding to p bits is exact when size <= 2^(unit+p), and above the subnormals (|x| >= tiny/u) or on their grid (unit
  * of 2 tiny): so integer and dyadic inputs earn a bound of 0, which is a demand for equality (tier 0).
  *
+ * Exact only in this order of operations: s (x_1 + x_2) may round once where s x_1 + s x_2 rounds three times, and a
+ * kernel may do either, since the scale may come in before or after a sum or a score. If it is no power of two, a
+ * number also knows
+ *     spared  sum of u |site| over the sums and scores behind it that are exact while the scale is not in them
+ *     scaled  the scale is in it
+ * and where the scale comes in, spared moves into det. Carried states are never held scaled: spared ends there. Of
+ * generic inputs next to nothing is exact, so spared is next to nothing.
+ *
  * Independence: var adds as if roundings were independent and each met once. That holds on the way to o, the states,
  * dq, dk, dv. It does not hold for the scale (used by all), cumulative gates (used by every pair of tokens) and gate
  * gradients (sums of neighbours that share states): at those sites min(lambda sqrt(var), lin) moves into det, where
  * errors add up. Nor for exponentials: equal gates, token after token, make equal errors, and hardware's lean to one
  * side. They are det.
+ * Equal operands make equal roundings. If among the errors e_i of a sum each value occurs at most m times, the sum over
+ * a group of equal ones is m a e instead of m independent a e_i, and by Cauchy and Schwarz
+ *     sum over groups (sum_{i in group} |a_i|)^2 e^2 <= m sum a_i^2 e_i^2 :
+ * every rounding enters var m-fold (model.repeats; compare/repeats.h counts m in the inputs), and lin, which needs no
+ * independence, ends the growth. Generic inputs have m = 1.
+ *
+ * What stays wide. Gate gradients: a rounded state is read by every token of its chunk, and what it does to their terms
+ * has the signs of the operands, so the terms' bounds add up linearly (Minkowski), 8 times what 64 independent terms
+ * would scatter; marking errors by their channel is no help, since dg sums over tokens within one. Cumulative gates:
+ * there it would be sound, channels in quadrature and tokens linearly, but gains sqrt(dk) / lambda, 2.3 at dk = 64, for
+ * a second det and a mark in every number.
  */
 #ifndef GLASSBOX_ERROR_H
 #define GLASSBOX_ERROR_H
@@ -52,11 +71,15 @@ typedef struct gla_error_model {
     gla_rounding_rule sum;     /* accumulation inside a matrix product; one_sided: u per block of 16 products, relative
                                   to the sum of their absolute values (tensor cores); else u per addition */
     gla_rounding_rule site[GLA_SITES];
+    /* How often equal roundings may meet in one sum, and how many times more often equal score gradients; 0 = once.
+     * Nothing to the emulator. */
+    double repeats, dscore_repeats;
 } gla_error_model;
 
 typedef struct gla_error_number {
-    double x, var, lin, det, size;
+    double x, var, lin, det, size, spared;
     int unit;
+    bool scaled;
 } gla_error_number;
 
 #define GLA_ERROR_LAMBDA 3.5 /* PASS: 8 standard deviations of an error uniform in its rounding interval */

@@ -26,12 +26,14 @@
 #define GLASSBOX_NUMBER_H
 
 #include <mpfr.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "../status.h"
 
 typedef struct gla_numbers gla_numbers;
+struct gla_matrix; /* verbs.h */
 
 /* Where a mixed-precision kernel may round: the names a profile (compare/profiles.c) gives formats to. A formulation
  * announces each site; ordinary number systems do nothing there. */
@@ -69,9 +71,13 @@ struct gla_number_ops {
     void (*neg)(gla_numbers *n, void *z, const void *x);
     void (*exp)(gla_numbers *n, void *z, const void *x); /* exp(-inf) = 0 exactly */
 
+    /* Optional (NULL = one dot per element): C += A B. Systems with matrix products of their own (tensor cores), or
+     * that prepare each operand once for all its uses, put theirs here; C is neither A nor B. */
+    void (*product)(gla_numbers *n, const struct gla_matrix *C, const struct gla_matrix *A, const struct gla_matrix *B);
     /* Optional (NULL = the plain loop over fma, ascending): z += sum_i x_i y_i, strides in bytes. Systems in which a
-     * dot product is more than a chain of fma (tensor cores, error models) or can be quicker put theirs here. */
+     * dot product is more than a chain of fma (error models) or can be quicker put theirs here. */
     void (*dot)(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys, size_t count);
+    bool dot_rounds; /* dot is more than that chain, and a recorder runs it whole */
     /* Optional: z_i = a*x_i + z_i for a row; same numbers as the loop over fma, only quicker. */
     void (*axpy)(gla_numbers *n, void *z, ptrdiff_t zs, const void *a, const void *x, ptrdiff_t xs, size_t count);
     /* Optional: the formulation has reached a rounding site with this number. */
@@ -98,6 +104,16 @@ extern const gla_choice gla_number_systems[]; /* numbers.c */
 
 /* Open a number system by name. Errors: GLA_UNKNOWN_NAME (text lists the names), GLA_NO_MEMORY. */
 gla_status gla_numbers_open(const char *name, gla_numbers **out, gla_error *err);
+
+/* Number systems from outside reference/ (fast/hardware): a family says whether a name is one of its own (false: not)
+ * and opens it (*out NULL: no memory). */
+typedef struct gla_number_family {
+    bool (*open)(const char *name, gla_numbers **out);
+    const gla_choice *systems;
+} gla_number_family;
+
+/* gla_numbers_open with one family more, also inside recorder:NAME. family NULL: none. */
+gla_status gla_numbers_open_with(const char *name, const gla_number_family *family, gla_numbers **out, gla_error *err);
 /* Frees the system and every matrix made in it. NULL is allowed. */
 void gla_numbers_close(gla_numbers *n);
 
@@ -132,9 +148,10 @@ void gla_counter_reset(gla_numbers *n);
 /* recorder.c: the trace. Kept in order; stops growing at `limit` events (default 2^20) and says so. */
 struct gla_event {
     const char *verb;       /* the verb that ran, e.g. "decay" */
-    const char *op;         /* "add" "sub" "mul" "fma" "neg" "exp" "set" "site" */
+    const char *op;         /* "add" "sub" "mul" "fma" "neg" "exp" "set" "site" "product" */
     int64_t token, chunk;   /* where in the sequence */
-    double result, x, y, w; /* nearest binary64 of result and operands (unused ones 0); site: y is the gla_site */
+    double result, x, y, w; /* nearest binary64 of result and operands (unused ones 0); site: y is the gla_site;
+                               product (an element of C += A B): x as it was, y how many products were added */
 };
 struct gla_trace {
     const struct gla_event *events;

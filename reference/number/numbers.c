@@ -135,7 +135,7 @@ static bool read_rounding(const char **text, gla_rounding *rounding, uint64_t *s
 
 /* Tries each kind of name. Returns false when `text` is none of them; else *out is the system, NULL
  * without memory. */
-static bool open_named(const char *text, gla_numbers **out) {
+static bool open_named(const char *text, const gla_number_family *family, gla_numbers **out) {
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (strcmp(text, plain[i].name) == 0) return *out = plain[i].open(), true;
 
@@ -148,9 +148,11 @@ static bool open_named(const char *text, gla_numbers **out) {
 
     if (skip(&text, "recorder:")) {
         gla_numbers *inner = NULL;
-        if (strncmp(text, "recorder:", 9) == 0 || !open_named(text, &inner)) return false;
+        if (strncmp(text, "recorder:", 9) == 0 || !open_named(text, family, &inner)) return false;
         return *out = inner ? gla_recorder_open(inner) : NULL, true;
     }
+
+    if (family && family->open(text, out)) return true;
 
     gla_format format;
     if (skip(&text, "mixed:")) {
@@ -165,14 +167,18 @@ static bool open_named(const char *text, gla_numbers **out) {
 }
 
 gla_status gla_numbers_open(const char *name, gla_numbers **out, gla_error *err) {
+    return gla_numbers_open_with(name, NULL, out, err);
+}
+
+gla_status gla_numbers_open_with(const char *name, const gla_number_family *family, gla_numbers **out, gla_error *err) {
     *out = NULL;
-    if (!name || strlen(name) >= sizeof(*out)->name || !open_named(name, out)) {
+    if (!name || strlen(name) >= sizeof(*out)->name || !open_named(name, family, out)) {
         gla_fail(err, GLA_UNKNOWN_NAME,
-                 "no number system '%.40s'; there are binary64 binary32 mpfr:P interval:P dual:P "
+                 "no number system '%.40s'; there are %s%sbinary64 binary32 mpfr:P interval:P dual:P "
                  "counter "
                  "recorder:NAME mixed:FORMAT bf16 f16 tf32 e4m3 e5m2 format:p:emin:emax, the narrow ones also with "
                  "/rn /rz /ru /rd /ra /ro /sr:SEED",
-                 name ? name : "(null)");
+                 name ? name : "(null)", family ? family->systems->name : "", family ? " " : "");
         return gla_hint(err, GLA_UNKNOWN_NAME, "P is %d..%d bits; p 1..53, -1022 <= emin <= emax <= 1023",
                         LEAST_PRECISION, GREATEST_PRECISION);
     }

@@ -5,18 +5,22 @@
  * where in the sequence, on what, with what result. It is the trace behind the step-through, the
  * page and the failure reports.
  *
- * There is no dot and no axpy, so that every fma of a sum is an event of its own; a system whose
- * dot is more than a chain of fma (a tensor core) is therefore not replayed through a recorder.
+ * There is no axpy, and no dot where that is the chain of fma, so that every fma of a sum is an
+ * event of its own. A system in which a sum is more (a tensor core's product, the dot of an error
+ * model) runs it whole, and every element that gains one is an event "product"; what happened
+ * inside the sum is not told.
  * Operands are read before the operation, since results may alias them. An event's doubles are the
  * nearest binary64 of the inner numbers; under recorder:counter this looking counts as stores.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../verbs.h"
 #include "number.h"
 
 struct recorder {
     gla_numbers base;
+    struct gla_number_ops ops; /* with the whole sums of the inner system, if it has any */
     gla_numbers *inner;
     struct gla_event *events;
     size_t count, capacity, limit, dropped;
@@ -121,6 +125,36 @@ static void recorder_site(gla_numbers *n, gla_site site, void *x) {
     record(n, "site", value(n, x), a, (double)site, 0);
 }
 
+static void recorder_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys,
+                         size_t count) {
+    double before = value(n, z);
+    inner(n)->ops->dot(inner(n), z, x, xs, y, ys, count);
+    record(n, "product", value(n, z), before, (double)count, 0);
+}
+
+static void record_product(gla_numbers *n, gla_matrix C, const double *before, size_t count) {
+    for (size_t i = 0; i < C.rows; i++)
+        for (size_t j = 0; j < C.cols; j++)
+            record(n, "product", value(n, gla_at(C, i, j)), *before++, (double)count, 0);
+}
+
+/* The inner system finds its own matrices: the same numbers, in it. */
+static void recorder_product(gla_numbers *n, const gla_matrix *C, const gla_matrix *A, const gla_matrix *B) {
+    gla_matrix c = *C, a = *A, b = *B;
+    double *before = malloc((C->rows * C->cols + 1) * sizeof *before), *next = before;
+    if (!before) {
+        n->status = GLA_NO_MEMORY;
+        return;
+    }
+    for (size_t i = 0; i < c.rows; i++)
+        for (size_t j = 0; j < c.cols; j++) *next++ = value(n, gla_at(c, i, j));
+    c.in = a.in = b.in = inner(n);
+    inner(n)->ops->product(inner(n), &c, &a, &b);
+    if (inner(n)->status != GLA_OK) n->status = inner(n)->status;
+    record_product(n, c, before, a.cols);
+    free(before);
+}
+
 static void recorder_close(gla_numbers *n) {
     free(self(n)->events);
     gla_numbers_close(inner(n));
@@ -151,7 +185,10 @@ gla_numbers *gla_recorder_open(gla_numbers *inner) {
     }
     char name[sizeof inner->name];
     snprintf(name, sizeof name, "recorder:%.54s", inner->name);
-    gla_numbers_setup(&r->base, &recorder_ops, inner->size, name);
+    r->ops = recorder_ops;
+    if (inner->ops->product) r->ops.product = recorder_product;
+    if (inner->ops->dot_rounds) r->ops.dot = recorder_dot;
+    gla_numbers_setup(&r->base, &r->ops, inner->size, name);
     r->inner = inner;
     r->limit = (size_t)1 << 20;
     return &r->base;

@@ -13,10 +13,10 @@
 /* A safe formulation with random chunks and a random available route. */
 static gla_form random_form(test_random *r, gla_formulation kind) {
     gla_form form = form_named(gla_formulation_names[kind], true);
-    if (kind == GLA_CHUNKWISE) {
+    if (kind == GLA_CHUNKWISE || kind == GLA_CHUNKWISE_CENTRED) {
         form.C = random_between(r, 1, 9);
         form.c = random_between(r, 1, form.C);
-        form.materialised = random_chance(r, 0.5);
+        form.materialised = kind == GLA_CHUNKWISE && random_chance(r, 0.5);
     }
     do form.route = (gla_gate_route)random_between(r, 0, GLA_ROUTES - 1);
     while (!gla_route_available(kind, form.route));
@@ -43,6 +43,7 @@ static void check_all_forms(uint32_t shape, double resets) {
     check_against(&truth, &x, random_form(&r, GLA_PARALLEL), "mpfr:256", TOLERANCE, (int)shape);
     for (int i = 0; i < 3; i++)
         check_against(&truth, &x, random_form(&r, GLA_CHUNKWISE), "mpfr:256", TOLERANCE, (int)shape);
+    check_against(&truth, &x, random_form(&r, GLA_CHUNKWISE_CENTRED), "mpfr:256", TOLERANCE, (int)shape);
     if (resets == 0) {
         check_against(&truth, &x, random_form(&r, GLA_PARALLEL_NAIVE), "mpfr:1024", TOLERANCE, (int)shape);
         check_against(&truth, &x, random_form(&r, GLA_CHUNKWISE_FACTORED), "mpfr:1024", TOLERANCE, (int)shape);

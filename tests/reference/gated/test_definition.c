@@ -154,8 +154,8 @@ END_TEST
 
 /* Gates of 0 are no gates (linear attention), and an absent initial state is a zero one. */
 START_TEST(absent_is_zero) {
-    static const char *const forms[] = {"recurrent", "parallel", "parallel-naive", "chunkwise:3:2",
-                                        "chunkwise-factored:3"};
+    static const char *const forms[] = {
+        "recurrent", "parallel", "parallel-naive", "chunkwise:3:2", "chunkwise-factored:3", "chunkwise-centred:4:2"};
     test_problem x;
     problem_golden(&x, true);
     memset(x.at[GLA_IN_GK], 0, 28 * sizeof(double));

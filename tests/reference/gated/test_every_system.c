@@ -39,6 +39,7 @@ static const char *const forms[] = {"recurrent",
                                     "chunkwise:3:2",
                                     "chunkwise:64:16",
                                     "chunkwise:2:1+materialised",
+                                    "chunkwise-centred:7:3",
                                     "chunkwise-factored:7",
                                     "parallel-naive"};
 enum { FORMS = sizeof forms / sizeof *forms };

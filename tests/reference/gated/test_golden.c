@@ -114,6 +114,13 @@ START_TEST(chunkwise) {
 }
 END_TEST
 
+START_TEST(centred) {
+    static const char *const forms[] = {"chunkwise-centred:1", "chunkwise-centred:4:2", "chunkwise-centred:5:5",
+                                        "chunkwise-centred"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) check_form(cases[_i], form_named(forms[i], true));
+}
+END_TEST
+
 /* sum_j W_j x_j with W the stream of seed 99. */
 static const struct {
     const char *which;
@@ -180,6 +187,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(t, recurrent, 0, 2);
     tcase_add_loop_test(t, parallel, 0, 2);
     tcase_add_loop_test(t, chunkwise, 0, 2);
+    tcase_add_loop_test(t, centred, 0, 2);
     suite_add_tcase(s, t);
     return s;
 }

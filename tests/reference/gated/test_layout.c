@@ -45,7 +45,7 @@ static void check_tokens(const test_run *a, const test_run *b, int64_t a0, int64
         if (!run_has(a, name) && !run_has(b, name)) continue;
         const int64_t *s = a->result.tensor[name].shape;
         block w = gla_is_state_output(name) ? (block){{na}, {nb}, {1, s[1], s[2], s[3]}}
-                                        : (block){{0, a0}, {0, b0}, {1, count, s[2], s[3]}};
+                                            : (block){{0, a0}, {0, b0}, {1, count, s[2], s[3]}};
         double apart = blocks_apart(a, b, name, w);
         ck_assert_msg(apart <= TOLERANCE, "%s: %s differs by %g", what, gla_output_names[name], apart);
     }

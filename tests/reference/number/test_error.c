@@ -9,6 +9,7 @@
 #include "../../../compare/cases.h"
 #include "../../../compare/profiles.h"
 #include "../../../reference/number/error.h"
+#include "../../../reference/verbs.h"
 #include "../../testing.h"
 
 /* One formulation in one number system over a generated case. */
@@ -172,11 +173,145 @@ START_TEST(test_single_operations) {
 }
 END_TEST
 
+/* ---- products ---- */
+
+/* A matrix of draws with errors of every kind, some numbers exact, some zero. */
+static gla_matrix errant(gla_numbers *n, size_t rows, size_t cols, uint32_t stream) {
+    gla_matrix m = gla_new(n, rows, cols);
+    for (uint64_t i = 0; i < rows * cols; i++) {
+        gla_draw d = {test_seed(), stream, 4 * i};
+        gla_error_number *x = gla_at(m, i / cols, i % cols);
+        n->ops->set_d(n, x, i % 7 == 3 ? 0 : ldexp((double)gla_draw_below(d, 64U), -5) - 1);
+        if (i % 3 == 0) continue;
+        n->ops->set_d(n, x, gla_draw_normal(d));
+        for (int k = 1; k < 4; k++) {
+            d.index = 4 * i + (uint64_t)k;
+            *(k == 1 ? &x->var : k == 2 ? &x->lin : &x->det) = 0x1p-9 * gla_draw_uniform(d);
+        }
+    }
+    return m;
+}
+
+static bool same(const gla_error_number *a, const gla_error_number *b) {
+    return a->x == b->x && a->var == b->var && a->lin == b->lin && a->det == b->det && a->size == b->size &&
+           a->spared == b->spared && a->unit == b->unit && a->scaled == b->scaled;
+}
+
+/* Every element of a product is the same dot product as alone, to the last bit: in wide and ragged blocks, transposed
+ * operands, sums that are rounded or cut, operands that are. */
+START_TEST(test_a_product_is_its_dots) {
+    static const char *const profiles[] = {"f32", "f32-chunk", "f32-tf32", "chunk-bf16", "chunk-f16"};
+    gla_error_model model = gla_profile_named(profiles[_i])->model;
+    model.repeats = 3;
+    gla_numbers *n = gla_error_open(&model);
+    gla_matrix A = errant(n, 5, 37, 1), B = gla_transposed(errant(n, 70, 37, 2)), C = errant(n, 5, 70, 3);
+    gla_matrix alone = gla_new(n, 5, 70);
+    gla_copy(alone, C);
+    gla_product(C, A, B);
+    for (size_t i = 0; i < 5; i++)
+        for (size_t j = 0; j < 70; j++) {
+            n->ops->dot(n, gla_at(alone, i, j), gla_at(A, i, 0), A.col, gla_at(B, 0, j), B.row, 37);
+            ck_assert_msg(same(gla_at(C, i, j), gla_at(alone, i, j)), "%s [%zu,%zu]", profiles[_i], i, j);
+        }
+    gla_numbers_close(n);
+}
+END_TEST
+
+/* A dot product by hand: 3 products, each operand rounded (u = 1/8), each product and sum too (u = 1/16). */
+START_TEST(test_a_dot_by_hand) {
+    gla_error_model model = {.operand = {.u = 0x1p-3, .p = 3}, .sum = {.u = 0x1p-4, .p = 4}};
+    gla_numbers *n = gla_error_open(&model);
+    gla_error_number x[3], y[3], z;
+    static const double xs[3] = {9, 2, -4}, ys[3] = {1, 11, 3}; /* 9 and 11 do not fit 3 bits */
+    for (int i = 0; i < 3; i++) {
+        n->ops->set_d(n, &x[i], xs[i]);
+        n->ops->set_d(n, &y[i], ys[i]);
+    }
+    n->ops->set_d(n, &z, 0);
+    n->ops->dot(n, &z, x, sizeof x[0], y, sizeof y[0], 3);
+    double products = 9 * 9 + 22 * 22 + 12 * 12, sums = 9 * 9 + 31 * 31 + 19 * 19;
+    ck_assert_double_eq(z.x, 19);
+    ck_assert_double_eq_tol(z.var, (9 * 9 + 22 * 22) / 64.0 + (products + sums) / 256, 1e-12);
+    ck_assert_double_eq_tol(z.lin, (9 + 22) / 8.0 + (9 + 22 + 12 + 9 + 31 + 19) / 16.0, 1e-12);
+    ck_assert(z.det == 0 && z.unit == 4 - 4 + 1);
+    gla_numbers_close(n);
+}
+END_TEST
+
+/* Equal roundings, twelve at most: twelve times the variance, the same sum of absolute errors. */
+START_TEST(test_repeats_multiply_variances) {
+    gla_generated c = generate("mild", test_seed());
+    for (int i = 0; i < 2; i++) {
+        const gla_profile *p = gla_profile_named(i ? "chunk-bf16" : "f32-tf32");
+        gla_error_model many = p->model;
+        many.repeats = 12;
+        gla_numbers *once = gla_error_open(&p->model), *often = gla_error_open(&many);
+        gla_result a, b;
+        run(&c, p->form, once, &a);
+        run(&c, p->form, often, &b);
+        for (int64_t j = 0; j < a.tensor[GLA_DV].count; j++) {
+            const gla_error_number *x = gla_result_at(&a, GLA_DV, j), *y = gla_result_at(&b, GLA_DV, j);
+            ck_assert(fabs(y->var - 12 * x->var) <= 1e-12 * y->var && y->lin == x->lin && y->det >= x->det);
+        }
+        gla_result_free(&a);
+        gla_result_free(&b);
+        gla_numbers_close(once);
+        gla_numbers_close(often);
+    }
+    gla_generated_free(&c);
+}
+END_TEST
+
+/* Equal score gradients: all of their variance so far, at that site and no other. */
+START_TEST(test_equal_score_gradients) {
+    gla_error_model model = {.dscore_repeats = 5};
+    gla_numbers *n = gla_error_open(&model);
+    gla_error_number x = {.x = 3, .var = 2, .lin = 7, .size = 3, .unit = 0};
+    n->ops->site(n, GLA_SITE_SCORE, &x);
+    ck_assert_double_eq(x.var, 2);
+    n->ops->site(n, GLA_SITE_DSCORE, &x);
+    ck_assert(x.var == 10 && x.lin == 7 && x.det == 0);
+    gla_numbers_close(n);
+}
+END_TEST
+
+/* s (3 + 5 + 7) with s = 5/8: 15 fits 4 bits, s 15 does not, nor do s 3 + s 5 and all three; with s = 1/2 all do. */
+START_TEST(test_what_exactness_spared_returns_with_the_scale) {
+    gla_error_model model = {.op = {.u = 0x1p-4, .p = 4}, .sum = {.u = 0x1p-4, .p = 4}};
+    gla_numbers *n = gla_error_open(&model);
+    static const double terms[3] = {3, 5, 7}, scales[2] = {0.5, 0.625};
+    for (int i = 0; i < 2; i++) {
+        gla_error_number x[3], one, s, z;
+        for (int k = 0; k < 3; k++) n->ops->set_d(n, &x[k], terms[k]);
+        n->ops->set_d(n, &one, 1);
+        n->ops->set_d(n, &s, scales[i]);
+        n->ops->site(n, GLA_SITE_SCALE, &s);
+        n->ops->set_d(n, &z, 0);
+        n->ops->dot(n, &z, x, sizeof x[0], &one, 0, 3);
+        ck_assert(gla_error_bound(&z, 3.5) == 0); /* as long as it is not scaled */
+        n->ops->mul(n, &z, &z, &s);
+        double products = 3 + 5 + 7, sums = 3 + 8 + 15, spared = (products + sums) / 16 * 0.625;
+        ck_assert_double_eq_tol(gla_error_bound(&z, 3.5), i == 0 ? 0 : spared + 0.625 * 15 / 16, 1e-12);
+        n->ops->set_d(n, &z, 0);
+        n->ops->dot(n, &z, x, sizeof x[0], &one, 0, 3);
+        n->ops->site(n, GLA_SITE_STATE, &z); /* a state is never held scaled */
+        n->ops->mul(n, &z, &z, &s);
+        ck_assert_double_eq_tol(gla_error_bound(&z, 3.5), i == 0 ? 0 : 0.625 * 15 / 16, 1e-12);
+    }
+    gla_numbers_close(n);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("error");
     TCase *t = tcase_create("error");
     tcase_set_timeout(t, 120);
     tcase_add_test(t, test_single_operations);
+    tcase_add_loop_test(t, test_a_product_is_its_dots, 0, 5);
+    tcase_add_test(t, test_a_dot_by_hand);
+    tcase_add_test(t, test_repeats_multiply_variances);
+    tcase_add_test(t, test_equal_score_gradients);
+    tcase_add_test(t, test_what_exactness_spared_returns_with_the_scale);
     tcase_add_test(t, test_integers_earn_zero_bounds);
     tcase_add_test(t, test_binary32_stays_within_f32);
     tcase_add_test(t, test_binary32_chunks_stay_within_f32_chunk);

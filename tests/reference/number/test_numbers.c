@@ -98,6 +98,40 @@ START_TEST(names_refused) {
 }
 END_TEST
 
+/* A family from outside: asked after the systems with plain names, also inside a recorder, and named in errors. */
+static bool open_fourteen(const char *name, gla_numbers **out) {
+    if (strcmp(name, "binary64") == 0) ck_abort_msg("asked for a name of the reference's own");
+    if (strcmp(name, "fourteen") != 0) return false;
+    *out = gla_mpfr_open(14);
+    return true;
+}
+
+static bool open_without_memory(const char *name, gla_numbers **out) {
+    *out = NULL;
+    return strcmp(name, "large") == 0;
+}
+
+START_TEST(a_family_adds_names) {
+    static const gla_choice systems[] = {{"fourteen", "14 bits"}, {NULL, NULL}};
+    static const gla_number_family family = {open_fourteen, systems}, poor = {open_without_memory, systems};
+    static const char *const names[] = {"fourteen", "recorder:fourteen", "binary64", "bf16/rz"};
+    gla_numbers *n;
+    gla_error err;
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert_msg(gla_numbers_open_with(names[i], &family, &n, &err) == GLA_OK, "%s: %s", names[i], err.what);
+        ck_assert_str_eq(n->name, names[i]);
+        gla_numbers_close(n);
+    }
+    ck_assert_int_eq(gla_numbers_open_with("fifteen", &family, &n, &err), GLA_UNKNOWN_NAME);
+    ck_assert_ptr_nonnull(strstr(err.what, "there are fourteen binary64"));
+    ck_assert_int_eq(gla_numbers_open("fourteen", &n, &err), GLA_UNKNOWN_NAME);
+    ck_assert_ptr_null(strstr(err.what, "there are fourteen"));
+    ck_assert_int_eq(gla_numbers_open_with("large", &poor, &n, &err), GLA_NO_MEMORY);
+    ck_assert_int_eq(gla_numbers_open_with("recorder:large", &poor, &n, &err), GLA_NO_MEMORY);
+    ck_assert_ptr_null(n);
+}
+END_TEST
+
 START_TEST(site_names_are_all_there) {
     for (int i = 0; i < GLA_SITES; i++)
         for (int j = 0; j < i; j++) ck_assert_str_ne(gla_site_names[i], gla_site_names[j]);
@@ -125,6 +159,7 @@ static Suite *suite(void) {
     tcase_set_timeout(all, 60);
     tcase_add_test(all, names_open);
     tcase_add_test(all, names_refused);
+    tcase_add_test(all, a_family_adds_names);
     tcase_add_test(all, site_names_are_all_there);
     tcase_add_test(all, errors_are_kept);
     suite_add_tcase(s, all);

@@ -2,6 +2,8 @@
  *
  * The recorder: its trace against one written by hand, its limit, and that it changes no number.
  */
+#include "reference/number/error.h"
+#include "reference/verbs.h"
 #include "tests/reference/number/numbers_testing.h"
 
 START_TEST(recorder_records_exactly_what_ran) {
@@ -89,6 +91,59 @@ START_TEST(recorder_is_transparent) {
 }
 END_TEST
 
+/* Where a dot product is more than a chain of fma (here: operands rounded, sums cut) it runs whole: the same numbers,
+ * and one event for each. Where it is that chain, every fma is an event. */
+static gla_matrix filled(gla_numbers *n, size_t rows, size_t cols, uint64_t *state) {
+    gla_matrix m = gla_new(n, rows, cols);
+    for (size_t i = 0; i < rows * cols; i++) n->ops->set_d(n, gla_at(m, 0, i), any(state));
+    return m;
+}
+
+static size_t events_named(gla_numbers *n, const char *op) {
+    struct gla_trace trace = gla_recorder_trace(n);
+    size_t count = 0;
+    for (size_t i = 0; i < trace.count; i++) count += strcmp(trace.events[i].op, op) == 0;
+    return count;
+}
+
+static gla_numbers *emulator(void) {
+    gla_error_model model = {.operand = gla_rounding_into(&gla_f16, true), .sum = {.u = 6.3e-7, .one_sided = true}};
+    return gla_emulator_open(&model, 0);
+}
+
+static gla_numbers *error_numbers(void) {
+    gla_error_model model = {.operand = gla_rounding_into(&gla_bf16, false), .sum = {.u = 0x1p-24, .p = 24}};
+    return gla_error_open(&model);
+}
+
+static gla_numbers *mixed(void) { return opened("mixed:bf16"); }
+static gla_numbers *binary64(void) { return opened("binary64"); }
+
+START_TEST(recorder_runs_sums_whole) {
+    static const struct {
+        gla_numbers *(*open)(void);
+        bool whole;
+    } rows[] = {{emulator, true}, {error_numbers, true}, {mixed, true}, {binary64, false}};
+    gla_numbers *plain = rows[_i].open(), *n = gla_recorder_open(rows[_i].open());
+    double value[2][20];
+    for (int k = 0; k < 2; k++) {
+        uint64_t state = test_seed() + 9;
+        gla_numbers *system = k ? n : plain;
+        gla_matrix A = filled(system, 3, 40, &state), B = filled(system, 40, 5, &state);
+        gla_matrix C = filled(system, 3, 5, &state), D = filled(system, 3, 40, &state), z = gla_new(system, 1, 3);
+        gla_product(C, A, B);
+        gla_row_dot(z, A, D);
+        for (size_t i = 0; i < 15; i++) value[k][i] = system->ops->get_d(system, gla_at(C, 0, i));
+        for (size_t i = 0; i < 3; i++) value[k][15 + i] = system->ops->get_d(system, gla_at(z, 0, i));
+    }
+    for (int i = 0; i < 18; i++) ck_assert(same(value[0][i], value[1][i]));
+    ck_assert_uint_eq(events_named(n, "product"), rows[_i].whole ? 18 : 0);
+    ck_assert_uint_eq(events_named(n, "fma"), rows[_i].whole ? 0 : 18 * 40);
+    gla_numbers_close(n);
+    gla_numbers_close(plain);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("recorder");
     TCase *all = tcase_create("all");
@@ -96,6 +151,7 @@ static Suite *suite(void) {
     tcase_add_test(all, recorder_records_exactly_what_ran);
     tcase_add_test(all, recorder_stops_at_its_limit);
     tcase_add_test(all, recorder_is_transparent);
+    tcase_add_loop_test(all, recorder_runs_sums_whole, 0, 4);
     suite_add_tcase(s, all);
     return s;
 }
