@@ -10,7 +10,7 @@ VERSION := $(shell sed -n 's/^.define GLASSBOX_VERSION "\(.*\)"/\1/p' compare/cl
 STRICT := -std=c11 -D_GNU_SOURCE -ffp-contract=off -fno-fast-math -Wall -Wextra -Wconversion -Wno-unused-parameter
 DEPFLAGS = -MMD -MP
 
-LIB_SOURCES := $(shell find reference fast/cpu -name '*.c') \
+LIB_SOURCES := $(shell find reference fast/cpu -name '*.c') $(wildcard fast/hardware/*.c) \
                $(filter-out compare/main.c compare/cli_%.c,$(wildcard compare/*.c))
 IO_SOURCES  := $(wildcard compare/io/*.c)
 CLI_SOURCES := $(wildcard compare/main.c compare/cli_*.c)
@@ -20,6 +20,10 @@ TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 IO_OBJECTS  := $(IO_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
+# The device probe's part for the CPU (inputs, checks, the judge), which it shares with the command and the tests.
+PROBE := fast/hardware/probe
+PROBE_SHARED := $(patsubst %,$(BUILD)/$(PROBE)/%.o,instructions cases draws points points_sums points_specials)
+PROBE_JUDGE  := $(PROBE_SHARED) $(BUILD)/$(PROBE)/judge.o
 LIBGLASSBOX := $(BUILD)/libglassbox.a
 LIBFILES    := $(BUILD)/libglassbox_files.a
 
@@ -32,12 +36,15 @@ export GLASSBOX := $(BUILD)/glassbox
 # A make of its own after setup, since a bare machine has no compiler before it; parallel unless told otherwise.
 BUILD_ALL = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
-all: found $(BUILD)/glassbox ## build/glassbox and the libraries
+# Not under the sanitizers: nvcc links the probe.
+PROBE_PROGRAM := $(if $(findstring sanitize,$(CFLAGS)),,$(if $(shell command -v nvcc),$(BUILD)/glassbox-probe))
+
+all: found $(BUILD)/glassbox $(PROBE_PROGRAM) ## build/glassbox and the libraries; with nvcc the device probe
 
 found:
 	@echo "found $(shell command -v $(CC) || echo 'no compiler'): reference, fast/cpu, compare, command line"
-	@if command -v nvcc >/dev/null; then echo "found nvcc: CUDA lanes come with fast/cuda, nothing to build yet"; \
-	else echo "no nvcc: CUDA lanes are skipped"; fi
+	@if command -v nvcc >/dev/null; then echo "found nvcc: the device probe"; \
+	else echo "no nvcc: the device probe is skipped"; fi
 
 demo: ## install what is missing, build, judge the real kernels' files in data/real
 	@.ci/setup
@@ -49,8 +56,8 @@ $(BUILD)/%.o: %.c
 	$(CC) $(STRICT) $(CFLAGS) $(DEPFLAGS) -I. -c $< -o $@
 
 # The double-double engine lives by its vector loops, bounds and emulation by inlined roundings.
-$(BUILD)/fast/cpu/%.o: override CFLAGS += -O3
-$(BUILD)/reference/number/error.o $(BUILD)/reference/number/emulator.o: override CFLAGS += -O3
+$(BUILD)/fast/%.o: override CFLAGS += -O3
+$(BUILD)/reference/number/error.o $(BUILD)/reference/number/error_product.o $(BUILD)/reference/number/emulator.o: override CFLAGS += -O3
 
 $(LIBGLASSBOX): $(LIB_OBJECTS)
 	@rm -f $@
@@ -66,7 +73,7 @@ SHARED_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/shared/%.o)
 LIBSHARED := $(BUILD)/libglassbox.so
 export GLASSBOX_LIBRARY := $(abspath $(LIBSHARED))
 
-$(BUILD)/shared/fast/cpu/%.o: override CFLAGS += -O3
+$(BUILD)/shared/fast/%.o: override CFLAGS += -O3
 $(BUILD)/shared/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) $(CFLAGS) -fPIC $(DEPFLAGS) -I. -c $< -o $@
@@ -84,8 +91,8 @@ export PYTHON
 wheel: $(LIBSHARED) ## the Python package, library inside: build/wheel
 	@$(PYTHON) compare/python/backend.py $(BUILD)/wheel
 
-$(BUILD)/glassbox: $(CLI_OBJECTS) $(LIBFILES) $(LIBGLASSBOX)
-	$(CC) $(CFLAGS) -o $@ $(CLI_OBJECTS) $(LIBFILES) $(LIBGLASSBOX) $(CLI_LIBS) $(FILE_LIBS) $(LIB_LIBS)
+$(BUILD)/glassbox: $(CLI_OBJECTS) $(PROBE_JUDGE) $(LIBFILES) $(LIBGLASSBOX)
+	$(CC) $(CFLAGS) -o $@ $(CLI_OBJECTS) $(PROBE_JUDGE) $(LIBFILES) $(LIBGLASSBOX) $(CLI_LIBS) $(FILE_LIBS) $(LIB_LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBFILES) $(LIBGLASSBOX)
 	$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(LIBFILES) $(LIBGLASSBOX) $(CHECK_LIBS) $(TEST_LIBS) $(FILE_LIBS) $(LIB_LIBS)
@@ -102,26 +109,61 @@ $(BUILD)/tests/compare/plugins/%.so: tests/compare/plugins/%.cu compare/plugin.h
 	@mkdir -p $(@D)
 	nvcc -O2 -shared -Xcompiler -fPIC -I. $< -o $@
 
-$(BUILD)/tests/compare/test_plugin $(BUILD)/tests/compare/test_properties: | $(PLUGINS) $(BUILD)/glassbox
+$(BUILD)/tests/compare/test_plugin $(BUILD)/tests/compare/test_properties $(BUILD)/tests/compare/test_shrink $(BUILD)/tests/compare/test_cli_replay: | \
+    $(PLUGINS) $(BUILD)/glassbox
 
 # Reports belong to the command line, not to a library.
 $(BUILD)/tests/compare/test_report: $(filter $(BUILD)/compare/cli_report% %cli_common.o %cli_file.o,$(CLI_OBJECTS))
 
 # Wrong kernels and what the judge says of them.
-MUTANT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/mutants/ledger.c,$(wildcard tests/mutants/*.c)))
-$(BUILD)/tests/compare/test_diagnose $(BUILD)/tests/compare/test_shrink $(BUILD)/tests/compare/test_ledger $(BUILD)/tests/mutants/ledger: $(MUTANT_OBJECTS)
+MUTANT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/mutants/ledger.c tests/mutants/diagnosis.c,$(wildcard tests/mutants/*.c)))
+$(BUILD)/tests/compare/test_diagnose $(BUILD)/tests/compare/test_diagnose_causes $(BUILD)/tests/compare/test_diagnose_place $(BUILD)/tests/compare/test_shrink $(BUILD)/tests/compare/test_ledger $(BUILD)/tests/mutants/ledger $(BUILD)/tests/mutants/diagnosis: $(MUTANT_OBJECTS)
 
 ledger: $(BUILD)/tests/mutants/ledger ## every wrong kernel on every case: data/ledger.txt (minutes)
 	@$< $(BUILD)/ledger.csv >$(BUILD)/ledger.txt
 	@mv $(BUILD)/ledger.txt data/ledger.txt
 	@cat data/ledger.txt
 
+diagnosis: $(BUILD)/tests/mutants/diagnosis ## what the diagnosis says of wrong kernels: data/diagnosis.txt (minutes)
+	@$< >$(BUILD)/diagnosis.txt
+	@mv $(BUILD)/diagnosis.txt data/diagnosis.txt
+	@tail -n 9 data/diagnosis.txt
+
 # Programs that tests run.
-$(BUILD)/tests/compare/test_stream: | $(BUILD)/tests/compare/stream_program
+$(BUILD)/tests/compare/test_stream $(BUILD)/tests/compare/test_cli_replay: | $(BUILD)/tests/compare/stream_program
 $(BUILD)/tests/compare/test_vectors: | $(BUILD)/tests/compare/vector_consumer
 $(BUILD)/tests/compare/vector_consumer: tests/compare/vector_consumer.c
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) $(CFLAGS) $< -o $@ -lm
+
+# The device probe: runs where a GPU is, is built where nvcc is (all).
+PROBE_OBJECTS := $(PROBE_SHARED) $(patsubst %,$(BUILD)/$(PROBE)/%.o,main batch dump device) $(BUILD)/fast/cpu/threads.o
+SM90 := -gencode=arch=compute_90a,code=sm_90a
+
+$(BUILD)/$(PROBE)/kernels.inc: $(PROBE)/kernels.awk $(PROBE)/instructions.c
+	@mkdir -p $(@D)
+	awk -f $^ >$@.new && mv $@.new $@
+
+$(BUILD)/$(PROBE)/device.o: $(PROBE)/device.cu $(BUILD)/$(PROBE)/kernels.inc $(PROBE)/device.h $(PROBE)/instructions.h
+	nvcc -O2 -std=c++17 $(SM90) -I$(@D) -c $< -o $@
+
+$(BUILD)/glassbox-probe: $(PROBE_OBJECTS)
+	nvcc $(SM90) -cudart static -Xcompiler -static-libstdc++,-static-libgcc $^ -o $@ -l:libmpfr.a -l:libgmp.a
+
+$(BUILD)/tests/fast/hardware/test_probe_words $(BUILD)/tests/fast/hardware/test_probe_models: $(PROBE_JUDGE) $(BUILD)/compare/cli_probe_words.o
+$(BUILD)/tests/compare/test_cli_probe: | $(BUILD)/glassbox
+
+# The special functions' tables, from a device's words.
+MUFU := $(BUILD)/tests/fast/hardware
+MUFU_REPLAY := $(addprefix $(MUFU)/,mufu_records.o mufu_replay.o)
+$(MUFU)/test_mufu: $(MUFU_REPLAY) $(MUFU)/mufu_fit.o
+$(MUFU)/test_gpu_exp: $(MUFU_REPLAY)
+$(MUFU)/test_mufu_error: $(MUFU_REPLAY) $(MUFU)/mufu_error.o
+$(MUFU)/fit_mufu: $(addprefix $(MUFU)/,mufu_fit.o mufu_records.o)
+
+mufu-tables: $(MUFU)/fit_mufu ## fast/hardware/mufu_tables.c again, from data/hardware/mufu_*_ftz.npz
+	@$< >$(BUILD)/mufu_tables.c
+	@mv $(BUILD)/mufu_tables.c fast/hardware/mufu_tables.c
 
 # A second oracle, in tests only.
 $(BUILD)/tests/compare/test_truth_arb: TEST_LIBS = -lflint-arb -lflint
@@ -143,7 +185,7 @@ check-long: all tests ## the exhaustive versions of the suites (hours)
 # No bytes may crash the file readers: libFuzzer with the address and undefined-behaviour sanitizers. Needs clang.
 RUNS ?= 1000000
 FUZZ := $(BUILD)/fuzz
-FUZZ_SOURCES := $(IO_SOURCES) $(shell find reference -name '*.c')
+FUZZ_SOURCES := $(IO_SOURCES) compare/profiles.c compare/profile_text.c $(shell find reference -name '*.c')
 
 $(FUZZ)/fuzz_%: tests/compare/io/fuzz_%.c $(FUZZ_SOURCES) $(shell find reference compare/io -name '*.h')
 	@mkdir -p $(@D)
@@ -156,14 +198,16 @@ fuzz: $(FUZZ)/fuzz_tensors $(BUILD)/tests/compare/io/fuzz_seeds ## hostile files
 	$< -runs=$(RUNS) -max_len=4500 -dict=tests/compare/io/fuzz.dict -artifact_prefix=$(FUZZ)/ \
 	    -print_final_stats=1 $(FUZZ)/corpus
 
-# Seeds: a stream as it is, behind an odd byte; a frame whose length is put right, behind an even one and its length / 8.
+# Seeds: a stream of two frames as it is, behind an odd byte; eight frames whose lengths are put right, behind an even
+# one, each behind its length / 8. An input holds several frames: the last line says how many were read in all.
 fuzz-stream: $(FUZZ)/fuzz_stream $(BUILD)/glassbox ## hostile streams of frames: RUNS=1000000 (clang)
 	@mkdir -p $(FUZZ)/streams
 	@$(BUILD)/glassbox gen --stream --n 2 --T 2 --H 2 --dk 4 --dv 4 >$(FUZZ)/two
 	@{ printf '\1'; cat $(FUZZ)/two; } >$(FUZZ)/streams/raw
-	@$(BUILD)/glassbox gen -o $(FUZZ)/one --T 2 --H 2 --dk 4 --dv 4 >/dev/null
+	@$(BUILD)/glassbox gen -o $(FUZZ)/one --T 2 --H 1 --dk 2 --dv 2 --forward >/dev/null
 	@for f in $(FUZZ)/one/*; do \
-	    { printf "\\0\\$$(printf %o $$(($$(stat -c %s $$f) / 8)))"; cat $$f; } >$(FUZZ)/streams/framed; \
+	    { printf '\0'; for n in 1 2 3 4 5 6 7 8; do printf "\\$$(printf %o $$(($$(stat -c %s $$f) / 8)))"; cat $$f; done; \
+	    } >$(FUZZ)/streams/framed; \
 	done
 	$< -runs=$(RUNS) -max_len=4500 -dict=tests/compare/io/fuzz.dict -artifact_prefix=$(FUZZ)/ \
 	    -print_final_stats=1 $(FUZZ)/streams
@@ -188,27 +232,33 @@ check-valgrind: $(VALGRIND_TESTS) ## the small suites under valgrind
 	done
 
 $(BUILD)/tests/bench/bench_arb: TEST_LIBS = -lflint-arb -lflint
-bench: all $(BUILD)/tests/bench/bench_arb ## time and memory of certified truth (minutes)
-	@$(BUILD)/glassbox bench --arb $(BUILD)/tests/bench/bench_arb
+bench: all $(BUILD)/tests/bench/bench_arb $(BUILD)/tests/compare/plugins/gradients.so ## time and memory of truth and verdicts (minutes)
+	@$(BUILD)/glassbox bench --arb $(BUILD)/tests/bench/bench_arb --plugin $(BUILD)/tests/compare/plugins/gradients.so
 
 # The headers keep their tree, so that they find each other: #include <glassbox/reference/glassbox.h>
-PUBLIC_HEADERS := $(shell find reference -name '*.h') $(filter-out compare/cli%,$(wildcard compare/*.h)) \
+PUBLIC_HEADERS := $(shell find reference -name '*.h') $(wildcard fast/hardware/*.h) $(filter-out compare/cli%,$(wildcard compare/*.h)) \
                   compare/io/case.h compare/io/profile_file.h compare/io/stream.h compare/io/tensors.h
 PACKAGE := compare/package
 FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIB_LIBS@|$(LIB_LIBS)|' \
               -e 's|@FILE_LIBS@|$(FILE_LIBS)|'
-install: all ## install program, libraries, headers, man page, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
+install: all ## install program, libraries, headers, man pages, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig lib/cmake/glassbox share/man/man1)
-	install -m 755 $(BUILD)/glassbox $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILD)/glassbox $(PROBE_PROGRAM) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIBGLASSBOX) $(LIBFILES) $(DESTDIR)$(PREFIX)/lib
 	@for header in $(PUBLIC_HEADERS); do \
 	    install -D -m 644 $$header $(DESTDIR)$(PREFIX)/include/glassbox/$$header || exit 1; \
 	done
 	$(FILL_IN) $(PACKAGE)/glassbox.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/glassbox.pc
-	$(FILL_IN) $(PACKAGE)/glassbox.1.in >$(DESTDIR)$(PREFIX)/share/man/man1/glassbox.1
+	@for page in $(PACKAGE)/glassbox.1.in $(PACKAGE)/man/*.1.in; do \
+	    $(FILL_IN) $$page >$(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$page .in) || exit 1; \
+	done
 	$(FILL_IN) $(PACKAGE)/glassboxConfigVersion.cmake.in \
 	    >$(DESTDIR)$(PREFIX)/lib/cmake/glassbox/glassboxConfigVersion.cmake
 	install -m 644 $(PACKAGE)/glassboxConfig.cmake $(DESTDIR)$(PREFIX)/lib/cmake/glassbox
+
+man: $(BUILD)/glassbox ## a manual page per command from its --help, into compare/package/man (help2man)
+	@rm -rf $(PACKAGE)/man
+	@$(PACKAGE)/make_man $< $(PACKAGE)/man
 
 format: ## lay the sources out by .clang-format
 	clang-format -i $(shell find reference fast compare tests -name '*.[ch]')
@@ -219,6 +269,6 @@ help: ## this list
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: all transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz fuzz-stream vectors ledger wheel clean
+.PHONY: all man mufu-tables transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz fuzz-stream vectors ledger diagnosis wheel clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -12,6 +12,7 @@
 #include "../fast/cpu/threads.h"
 #include "../reference/number/error.h"
 #include "../reference/slice.h"
+#include "repeats.h"
 
 enum { MARGINAL_FACTOR = 2 }; /* MARGINAL reaches to lambda = 7 */
 
@@ -42,12 +43,22 @@ static void keep_element(const gla_bounds *b, int64_t at, gla_error_number e, co
     b->drift[at] = fmax(b->drift[at], before);
 }
 
-static void keep_bounds(struct pass *pass, const gla_part *part, const gla_result *r, gla_output name) {
+/* Equal roundings are no sample of independent ones: tier 3 has nothing to say where they meet. */
+static bool is_random(const gla_error_model *model, gla_output name) {
+    bool from_dscores = name == GLA_DQ || name == GLA_DK || name == GLA_DGK || name == GLA_DGV;
+    return model->repeats <= 1 && (model->dscore_repeats <= 1 || !from_dscores);
+}
+
+static void keep_bounds(struct pass *pass, const gla_part *part, const gla_error_model *model, const gla_result *r,
+                        gla_output name) {
     if (!r->tensor[name].at || !pass->bounds[name].allowed) return;
     gla_rounding_rule stored = gla_stored_in(pass->format[name]);
+    bool random = is_random(model, name);
     for (int64_t i = 0; i < r->tensor[name].count; i++) {
         gla_error_number e = *(const gla_error_number *)gla_result_at(r, name, i);
-        keep_element(&pass->bounds[name], gla_part_to_whole(part, pass->p, name, i), e, &stored);
+        int64_t at = gla_part_to_whole(part, pass->p, name, i);
+        keep_element(&pass->bounds[name], at, e, &stored);
+        if (!random) pass->bounds[name].sigma[at] = 0;
     }
 }
 
@@ -56,11 +67,13 @@ static void bound_part(void *data, size_t index) {
     struct pass *pass = data;
     int64_t blocks = pass->p->H / pass->heads, n = (int64_t)index / blocks, block = (int64_t)index % blocks;
     gla_part part = gla_part_of(pass->p, n, block * pass->heads, pass->heads);
-    gla_numbers *numbers = gla_error_open(&pass->profile->model);
+    gla_error_model model;
+    gla_status status = gla_count_repeats(&part.problem, pass->profile, &model);
+    gla_numbers *numbers = status == GLA_OK ? gla_error_open(&model) : NULL;
     gla_result r = {0};
-    gla_status status = GLA_NO_MEMORY;
+    if (!numbers) status = GLA_NO_MEMORY;
     if (numbers) status = gla_run(gla_mechanism_named("gla"), &part.problem, &pass->form, numbers, &r, NULL);
-    for (int i = 0; status == GLA_OK && i < GLA_OUTPUTS; i++) keep_bounds(pass, &part, &r, (gla_output)i);
+    for (int i = 0; status == GLA_OK && i < GLA_OUTPUTS; i++) keep_bounds(pass, &part, &model, &r, (gla_output)i);
     if (status != GLA_OK) atomic_store(&pass->status, (int)status);
     gla_result_free(&r);
     gla_numbers_close(numbers);

@@ -67,6 +67,14 @@ int cli_output_named(const char *text, size_t length);
 /* --prefix --mechanism --allow-growth, as argp child whose input is a gla_case_options. */
 extern const struct argp cli_case_argp;
 
+/* The case file of a command that takes exactly one, with the options above, as argp child. */
+typedef struct cli_one_case {
+    const char *path;
+    bool optional; /* no error if it is missing */
+    gla_case_options load;
+} cli_one_case;
+extern const struct argp cli_one_case_argp;
+
 /* ---- errors ---- */
 
 /* Prints "glassbox NAME: what (hint)" as one line and returns the exit status that belongs to err->status. */

@@ -4,7 +4,8 @@
  *
  * Each row is a process of its own: it makes its problem, computes it several times and prints the seconds of each;
  * its peak memory is what the kernel says of it afterwards. The yardstick of every ratio is the plain float64 loop of
- * the same size (cli_bench_loop.c). Rows that are not available (numpy, torch, Arb) say so.
+ * the same size (cli_bench_loop.c). Rows that are not available (numpy, torch, Arb) say so. A second table is about
+ * verdicts (cli_bench_verdict.c).
  */
 #include "cli.h"
 
@@ -16,26 +17,33 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../fast/cpu/threads.h"
 #include "cases.h"
+#include "cli_bench_blocks.h"
 #include "cli_bench_loop.h"
+#include "cli_bench_verdict.h"
+#include "replay.h"
 #include "truth.h"
 
 static const char name[] = "bench";
 
 typedef struct settings {
-    bool full;
+    bool full, verdicts;
     int64_t repeats, threads, T, D;
-    const char *script, *arb;
+    const char *script, *arb, *plugin;
 } settings;
 
 static const struct argp_option table[] = {
     {"full", 'f', NULL, 0, "MPFR and Arb at every size (minutes)", 0},
+    {"verdicts", 'v', NULL, 0, "Only the second table: what verdicts cost", 0},
     {"repeats", 'r', "N", 0, "Computations per row, 1 to 99 (default 5)", 0},
     {"threads", 'j', "N", 0, "Threads of the truth (default: all processors)", 0},
     {"T", 'T', "N", 0, "Only this many tokens (default 1024 and 4096)", 0},
     {"dk", 'd', "N", 0, "Only this dk = dv (default 64 and 128)", 0},
     {"script", 's', "FILE", 0, "The Python loop (default tests/bench/numpy_loop.py)", 0},
     {"arb", 'a', "FILE", 0, "The Arb program (default build/tests/bench/bench_arb; make bench builds it)", 0},
+    {"plugin", 'p', "FILE", 0,
+     "The kernel of the second table (default build/tests/compare/plugins/gradients.so; make bench builds it)", 0},
     {0}};
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -43,6 +51,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     switch (key) {
     case 'f':
         s->full = true;
+        return 0;
+    case 'v':
+        s->verdicts = true;
         return 0;
     case 'r':
         return cli_integer(state, "--repeats", argument, 1, 99, &s->repeats);
@@ -58,6 +69,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case 'a':
         s->arb = argument;
         return 0;
+    case 'p':
+        s->plugin = argument;
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -66,7 +80,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
 static const struct argp options = {
     .options = table,
     .parser = parse,
-    .doc = "Time and peak memory of certified truth, one head, beside a float64 loop, numpy, torch, MPFR and Arb."
+    .doc = "Time and peak memory of certified truth, one head, beside a float64 loop, numpy, torch, MPFR and Arb, and "
+           "of the replay of a GPU kernel; then the time of whole verdicts."
            "\vPrints the median of the repeats, how far they spread, and the ratio to the plain float64 loop in C of "
            "the same "
            "size.\n\n"
@@ -78,6 +93,7 @@ static const struct argp options = {
 typedef struct job {
     const settings *settings;
     int64_t T, D;
+    int heads; /* seconds and ratios are per head */
     bool backward;
     const gla_format *target; /* truth only */
     const char *module;       /* Python only */
@@ -92,7 +108,7 @@ static double now(void) {
 static gla_status make_problem(const job *j, gla_generated *made, gla_error *err) {
     const gla_case_spec spec = {.family = "mild",
                                 .T = j->T,
-                                .H = 1,
+                                .H = j->heads,
                                 .dk = j->D,
                                 .dv = j->D,
                                 .backward = j->backward,
@@ -122,6 +138,16 @@ static gla_status run_mpfr(const job *j, const gla_problem *p, gla_error *err) {
     return status;
 }
 
+/* A bf16 kernel of the H200, replayed; every head has a thread. */
+static gla_status run_replay(const job *j, const gla_problem *p, gla_error *err) {
+    const gla_format *const as_it_is[GLA_OUTPUTS] = {NULL};
+    unsigned outputs = j->backward ? (1u << GLA_OUTPUTS) - 1 : 1u << GLA_O | 1u << GLA_FINAL_STATE;
+    double *value[GLA_OUTPUTS];
+    gla_status status = gla_replay_compute(p, "chunkwise:64:16", "sm_90:bf16", as_it_is, outputs, j->heads, value, err);
+    for (int i = 0; i < GLA_OUTPUTS; i++) free(value[i]);
+    return status;
+}
+
 static gla_status run_loop(const job *j, const gla_problem *p, gla_error *err) {
     size_t T = (size_t)j->T, D = (size_t)j->D, n = T * D, states = (j->backward ? T + 1 : 1) * D * D;
     double *memory = malloc((5 * n + states + D * D) * sizeof *memory);
@@ -143,7 +169,7 @@ static int repeat(const job *j, computation *compute) {
     for (int64_t i = 0; i < j->settings->repeats && status == GLA_OK; i++) {
         double start = now();
         status = compute(j, &made.problem, &err);
-        if (status == GLA_OK) printf("%.9f\n", now() - start);
+        if (status == GLA_OK) printf("%.9f\n", (now() - start) / j->heads);
     }
     gla_generated_free(&made);
     fflush(stdout);
@@ -153,6 +179,7 @@ static int repeat(const job *j, computation *compute) {
 static int truth_row(const job *j) { return repeat(j, run_truth); }
 static int mpfr_row(const job *j) { return repeat(j, run_mpfr); }
 static int loop_row(const job *j) { return repeat(j, run_loop); }
+static int replay_row(const job *j) { return repeat(j, run_replay); }
 
 static int python_row(const job *j) {
     char T[24], D[24], repeats[24];
@@ -234,16 +261,19 @@ typedef struct row {
     int (*run)(const job *);
     const gla_format *target;
     const char *module;
+    bool all;  /* as many heads as processors */
     bool slow; /* beyond T = 1024, D = 64 only with --full */
 } row;
 
-static const row rows[] = {{"plain float64 loop in C", loop_row, NULL, NULL, false},
-                           {"truth for binary32", truth_row, &gla_binary32_format, NULL, false},
-                           {"truth for binary64", truth_row, &gla_binary64_format, NULL, false},
-                           {"numpy float64 loop", python_row, NULL, "numpy", false},
-                           {"torch float64 loop", python_row, NULL, "torch", false},
-                           {"MPFR, 128 bits", mpfr_row, NULL, NULL, true},
-                           {"Arb, 128 bits (sequential)", arb_row, NULL, NULL, true}};
+static const row rows[] = {{"plain float64 loop in C", loop_row, NULL, NULL, false, false},
+                           {"truth for binary32", truth_row, &gla_binary32_format, NULL, false, false},
+                           {"truth for binary64", truth_row, &gla_binary64_format, NULL, false, false},
+                           {"replay in sm_90:bf16", replay_row, NULL, NULL, false, false},
+                           {"the same, all processors", replay_row, NULL, NULL, true, false},
+                           {"numpy float64 loop", python_row, NULL, "numpy", false, false},
+                           {"torch float64 loop", python_row, NULL, "torch", false, false},
+                           {"MPFR, 128 bits", mpfr_row, NULL, NULL, false, true},
+                           {"Arb, 128 bits (sequential)", arb_row, NULL, NULL, false, true}};
 
 /* Prints a row; *yardstick is the median of the first. False: the row failed. */
 static bool print_row(const row *r, const job *j, double *yardstick) {
@@ -274,7 +304,7 @@ static bool print_size(const settings *s, int64_t T, int64_t D, bool backward) {
            cli_off());
     printf("%-26s %10s %9s .. %-9s %8s %10s\n", "", "median s", "least", "most", "ratio", "peak MB");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const job j = {s, T, D, backward, rows[i].target, rows[i].module};
+        const job j = {s, T, D, rows[i].all ? gla_processors() : 1, backward, rows[i].target, rows[i].module};
         if (rows[i].slow && !s->full && (T > 1024 || D > 64)) continue;
         good = print_row(&rows[i], &j, &yardstick) && good;
     }
@@ -282,17 +312,23 @@ static bool print_size(const settings *s, int64_t T, int64_t D, bool backward) {
 }
 
 static int run(int argc, char **argv) {
-    settings s = {.repeats = 5, .script = "tests/bench/numpy_loop.py", .arb = "build/tests/bench/bench_arb"};
+    settings s = {.repeats = 5,
+                  .script = "tests/bench/numpy_loop.py",
+                  .arb = "build/tests/bench/bench_arb",
+                  .plugin = "build/tests/compare/plugins/gradients.so"};
     int ended = cli_parse(&options, argc, argv, &s);
     if (ended != CLI_GO_ON) return ended;
     static const int64_t tokens[] = {1024, 4096}, sizes[] = {64, 128};
     bool good = true;
-    printf("one head; truth on %s, the rest on one thread (numpy and torch: as they come)\n",
-           s.threads ? "as many threads as asked" : "all processors");
-    for (int t = 0; t < (s.T ? 1 : 2); t++)
+    if (!s.verdicts)
+        printf("seconds per head; truth on %s, the rest on one thread (numpy and torch: as they come)\n",
+               s.threads ? "as many threads as asked" : "all processors");
+    for (int t = 0; t < (s.T ? 1 : 2) && !s.verdicts; t++)
         for (int d = 0; d < (s.D ? 1 : 2); d++)
             for (int backward = 0; backward < 2; backward++)
                 good = print_size(&s, s.T ? s.T : tokens[t], s.D ? s.D : sizes[d], backward) && good;
+    if (!s.T && !s.D && !s.verdicts) bench_blocks(s.repeats);
+    if (!s.T && !s.D) good = bench_verdicts(s.repeats, (int)s.threads, s.plugin) && good;
     return good ? CLI_PASS : CLI_BROKEN;
 }
 

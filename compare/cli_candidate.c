@@ -23,6 +23,11 @@ const gla_profile *cli_default_profile(const gla_candidate *c) {
     return gla_profile_default(NULL);
 }
 
+void cli_expect_outputs(unsigned expected, gla_candidate *out) {
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (expected & (1u << i)) out->output[i].missing = !out->output[i].value && !out->output[i].wrong_shape;
+}
+
 /* Outputs that should be there: those named by --only, else with a candidate file those of the case file. */
 static gla_status find_missing(const char *path, const gla_case_options *load, unsigned only, gla_candidate *out,
                                gla_error *err) {
@@ -37,8 +42,7 @@ static gla_status find_missing(const char *path, const gla_case_options *load, u
         gla_case_free(&whole);
         if (status != GLA_OK) return status;
     }
-    for (int i = 0; i < GLA_OUTPUTS; i++)
-        if (expected & (1u << i)) out->output[i].missing = !out->output[i].value && !out->output[i].wrong_shape;
+    cli_expect_outputs(expected, out);
     return GLA_OK;
 }
 

@@ -12,6 +12,9 @@
 /* The outputs of a loaded case, pointing into it. */
 void cli_outputs_of(const gla_case *c, gla_candidate *out);
 
+/* Those of these outputs (bit mask) that it has not are missing. */
+void cli_expect_outputs(unsigned expected, gla_candidate *out);
+
 /* By the dtype of the first output of the file. */
 const gla_profile *cli_default_profile(const gla_candidate *c);
 

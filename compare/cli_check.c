@@ -13,53 +13,24 @@
 
 #include "cli.h"
 #include "cli_candidate.h"
+#include "cli_judging.h"
 #include "cli_plugin.h"
-#include "cli_report.h"
-#include "io/profile_file.h"
+#include "cli_replay.h"
 
 static const char name[] = "check";
 
 typedef struct settings {
     gla_case_options load;
     cli_plugin_settings plugin;
-    const char *profile;  /* as asked for; NULL = the default */
-    gla_profile declared; /* if it was */
-    unsigned only;        /* bit mask of outputs, 0 = all */
-    bool strict;
-    int64_t threads;
-    const char *json, *junit, *markdown;
+    cli_judging judging;
     char **paths;
     size_t path_count;
 } settings;
 
 /* ---- command line ---- */
 
-enum { JSON = 256, JUNIT, MARKDOWN, STRICT };
-
 static const struct argp_option table[] = {
-    {"candidate", 'c', "FILE", 0, "Judge the outputs in FILE instead of the case's own", 0},
-    {"profile", 'p', "NAME|FILE", 0,
-     "What the kernel declares about its rounding: see list, or a JSON file (default by the dtype of o)", 0},
-    {"only", 'o', "NAMES", 0, "Judge these outputs alone, e.g. o,dq; one that is absent is an error", 0},
-    {"strict", STRICT, NULL, 0, "MARGINAL is a mismatch", 0},
-    {"threads", 'j', "N", 0, "Threads (default: all processors)", 0},
-    {"json", JSON, "FILE", 0, "Write the verdicts as JSON", 0},
-    {"junit", JUNIT, "FILE", 0, "Write the verdicts as JUnit XML", 0},
-    {"markdown", MARKDOWN, "FILE", 0, "Write the verdicts as a Markdown table", 0},
-    {0}};
-
-static error_t parse_only(struct argp_state *state, const char *text, unsigned *only) {
-    *only = 0;
-    while (*text) {
-        size_t length = strcspn(text, ",");
-        int found = cli_output_named(text, length);
-        if (found < 0) return cli_bad(state, "--only: no output '%.*s'", (int)length, text);
-        *only |= 1u << found;
-        text += length;
-        if (*text == ',') text++;
-    }
-    return *only ? 0 : cli_bad(state, "--only: no outputs named");
-}
+    {"candidate", 'c', "FILE", 0, "Judge the outputs in FILE instead of the case's own", 0}, {0}};
 
 static error_t add_path(struct argp_state *state, settings *s, char *path) {
     char **paths = realloc(s->paths, (s->path_count + 1) * sizeof *paths);
@@ -75,28 +46,10 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &s->load;
         state->child_inputs[1] = &s->plugin;
+        state->child_inputs[2] = &s->judging;
         return 0;
     case 'c':
         s->load.candidate = argument;
-        return 0;
-    case 'p':
-        s->profile = argument;
-        return 0;
-    case 'o':
-        return parse_only(state, argument, &s->only);
-    case 'j':
-        return cli_integer(state, "--threads", argument, 1, 4096, &s->threads);
-    case STRICT:
-        s->strict = true;
-        return 0;
-    case JSON:
-        s->json = argument;
-        return 0;
-    case JUNIT:
-        s->junit = argument;
-        return 0;
-    case MARKDOWN:
-        s->markdown = argument;
         return 0;
     case ARGP_KEY_ARG:
         return add_path(state, s, argument);
@@ -107,7 +60,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
-static const struct argp_child children[] = {{&cli_case_argp, 0, "", 0}, {&cli_plugin_argp, 0, "", 0}, {0}};
+static const struct argp_child children[] = {
+    {&cli_case_argp, 0, "", 0}, {&cli_plugin_argp, 0, "", 0}, {&cli_judging_argp, 0, "", 0}, {0}};
 static const struct argp options = {
     .options = table,
     .parser = parse,
@@ -118,6 +72,8 @@ static const struct argp options = {
         "FAIL: beyond, or not finite. BROKEN: wrong shape, missing, or an input changed.\n"
         "Exits with 0 pass, 1 mismatch, 2 bad file or usage, 3 broken candidate, 4 uncertified or nothing judged.\n\n"
         "Example:\n  glassbox check data/real/gla_chunk_bf16_mild.safetensors\n"
+        "A kernel that claims the reference's order of operations in binary32, bit for bit:\n"
+        "  glassbox check case.safetensors --replay binary32 --form recurrent\n"
         "A kernel in a shared object, as compare/plugin.h describes:\n  glassbox check --plugin ./kernel.so",
     .children = children};
 
@@ -131,54 +87,25 @@ typedef struct one_case {
     gla_error error;
 } one_case;
 
-/* Room for what every element is allowed, which the diagnosis asks for. */
-static gla_status take_allowed(gla_candidate *c, const gla_truth *truth, gla_error *err) {
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
-        if (!c->output[i].value || !truth->tensor[i].present) continue;
-        c->output[i].allowed = malloc((size_t)truth->tensor[i].count * sizeof(double) + 1);
-        if (!c->output[i].allowed) return gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
-    }
-    return GLA_OK;
-}
-
 static gla_status judge_case(const settings *s, const char *path, const gla_case *c, one_case *x) {
     gla_candidate candidate;
-    gla_status status = cli_candidate_of(c, path, &s->load, s->only, &candidate, &x->error);
-    if (status != GLA_OK) return status;
-
-    const gla_profile *profile = s->profile ? &s->declared : cli_default_profile(&candidate);
-    cli_progress bar = cli_progress_start("truth");
-    gla_truth truth;
-    gla_truth_options o = {.backward = gla_judging_needs_gradients(&candidate, s->only),
-                           .close_enough = 0x1p-52,
-                           .threads = (int)s->threads,
-                           .progress = cli_progress_step,
-                           .progress_data = &bar};
-    status = gla_truth_compute(&c->problem, &o, &truth, &x->error);
-    cli_progress_end(&bar);
-    gla_judgement *g = &x->judged.judgement;
-    if (status == GLA_OK) status = take_allowed(&candidate, &truth, &x->error);
+    bool diagnosed;
+    gla_status status = cli_candidate_of(c, path, &s->load, s->judging.only, &candidate, &x->error);
     if (status == GLA_OK)
-        status = gla_judge(&c->problem, &candidate, &truth, profile, s->only, (int)s->threads, g, &x->error);
-    if (status == GLA_OK && g->verdict == GLA_FAIL) {
-        status = gla_diagnose(&c->problem, &candidate, &truth, g, s->only, (int)s->threads, &x->diagnosis, &x->error);
-        x->judged.diagnosis = &x->diagnosis;
-    }
-    for (int i = 0; i < GLA_OUTPUTS; i++) free(candidate.output[i].allowed);
-    gla_truth_free(&truth);
+        status = cli_judge(&s->judging, &c->problem, &candidate, (int)s->judging.threads, "truth", &x->judged.judgement,
+                           &x->diagnosis, &diagnosed, &x->error);
+    if (status == GLA_OK && diagnosed) x->judged.diagnosis = &x->diagnosis;
     return status;
 }
 
 /* The command that repeats this judgement. */
 static void set_reproduce(const settings *s, one_case *x) {
-    const gla_profile *profile = x->judged.judgement.profile;
-    snprintf(x->reproduce, sizeof x->reproduce, "glassbox check %s%s%s%s%s%s%s%s", x->path,
+    cli_replay_text replay;
+    snprintf(x->reproduce, sizeof x->reproduce, "glassbox check %s%s%s%s%s --profile %s%s%s", x->path,
              s->load.candidate ? " --candidate " : "", s->load.candidate ? s->load.candidate : "",
-             s->load.prefix ? " --prefix " : "", s->load.prefix ? s->load.prefix : "", profile ? " --profile " : "",
-             s->profile ? s->profile
-             : profile  ? profile->name
-                        : "",
-             s->load.allow_growth ? " --allow-growth" : "");
+             s->load.prefix ? " --prefix " : "", s->load.prefix ? s->load.prefix : "",
+             cli_profile_text(&s->judging, &x->judged.judgement), s->load.allow_growth ? " --allow-growth" : "",
+             cli_replay_options(&s->judging.replay, replay));
     x->judged.reproduce = x->reproduce;
 }
 
@@ -190,7 +117,7 @@ static void set_explain(const settings *s, one_case *x) {
     snprintf(x->explain, sizeof x->explain, "glassbox explain %s --at '%s'%s%s%s%s --profile %s", x->path,
              cli_place(first->output, first->at, place), s->load.candidate ? " --candidate " : "",
              s->load.candidate ? s->load.candidate : "", s->load.prefix ? " --prefix " : "",
-             s->load.prefix ? s->load.prefix : "", s->profile ? s->profile : x->judged.judgement.profile->name);
+             s->load.prefix ? s->load.prefix : "", cli_profile_text(&s->judging, &x->judged.judgement));
     x->judged.explain = x->explain;
 }
 
@@ -254,17 +181,6 @@ static bool judge_folder(case_list *list, const settings *s, const char *path) {
     return going;
 }
 
-/* The worst: a bad file, then broken, mismatch, uncertain, pass; skipped if all are. */
-static int worst_status(const cli_judged *list, size_t count, bool strict) {
-    static const int order[] = {CLI_USAGE, CLI_BROKEN, CLI_MISMATCH, CLI_UNCERTAIN};
-    for (size_t o = 0; o < sizeof order / sizeof *order; o++)
-        for (size_t i = 0; i < count; i++)
-            if ((int)cli_judged_exit(&list[i], strict) == order[o]) return order[o];
-    for (size_t i = 0; i < count; i++)
-        if (cli_judged_exit(&list[i], strict) != CLI_SKIPPED) return CLI_PASS;
-    return count ? CLI_SKIPPED : CLI_PASS;
-}
-
 static void print_totals(const cli_judged *list, size_t count) {
     static const char *const verdicts[] = {"PASS",   "MARGINAL",   "UNCERTIFIED", "FAIL",
                                            "BROKEN", "NOT JUDGED", "SKIPPED"};
@@ -277,20 +193,11 @@ static void print_totals(const cli_judged *list, size_t count) {
     putchar('\n');
 }
 
-static int write_reports(const settings *s, const cli_judged *list, size_t count) {
-    gla_error err;
-    gla_status status = GLA_OK;
-    if (s->json) status = cli_report_json(s->json, list, count, &err);
-    if (status == GLA_OK && s->junit) status = cli_report_junit(s->junit, list, count, &err);
-    if (status == GLA_OK && s->markdown) status = cli_report_markdown(s->markdown, list, count, &err);
-    return status == GLA_OK ? CLI_PASS : cli_fail(name, &err);
-}
-
 /* Totals and files; the exit status. */
 static int report_judged(const settings *s, const cli_judged *judged, size_t count) {
     if (count > 1) print_totals(judged, count);
-    int written = write_reports(s, judged, count);
-    return written != CLI_PASS ? written : worst_status(judged, count, s->strict);
+    int written = cli_write_reports(&s->judging, name, judged, count);
+    return written != CLI_PASS ? written : cli_worst_exit(&s->judging, judged, count);
 }
 
 static int report_all(const settings *s, const case_list *list) {
@@ -306,9 +213,7 @@ static int check_plugin(settings *s) {
     cli_judged *judged;
     size_t count;
     s->plugin.mechanism = s->load.mechanism ? s->load.mechanism : "gla";
-    s->plugin.profile = s->profile ? &s->declared : NULL;
-    s->plugin.profile_text = s->profile;
-    s->plugin.only = s->only;
+    s->plugin.judging = &s->judging;
     if (!gla_mechanism_named(s->plugin.mechanism))
         return cli_complain(name, "no mechanism '%.40s' (glassbox list shows them)", s->plugin.mechanism);
     int status = cli_plugin_check(&s->plugin, &judged, &count);
@@ -338,9 +243,7 @@ static int check_all(const settings *s) {
 static int run(int argc, char **argv) {
     settings s = {.plugin = {.seed = 1, .timeout = 30}};
     int ended = cli_parse(&options, argc, argv, &s);
-    gla_error err;
-    if (ended == CLI_GO_ON && s.profile && gla_profile_find(s.profile, &s.declared, &err) != GLA_OK)
-        ended = cli_fail(name, &err);
+    if (ended == CLI_GO_ON) ended = cli_judging_open(&s.judging, name);
     if (ended == CLI_GO_ON && s.load.candidate && s.path_count > 1)
         ended = cli_complain(name, "--candidate goes with one case file");
     if (ended == CLI_GO_ON && s.plugin.path && (s.load.candidate || s.path_count > 0))

@@ -140,6 +140,26 @@ static error_t parse_case_option(int key, char *argument, struct argp_state *sta
 
 const struct argp cli_case_argp = {.options = case_options, .parser = parse_case_option};
 
+static error_t parse_one_case(int key, char *argument, struct argp_state *state) {
+    cli_one_case *one = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &one->load;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (one->path) return ARGP_ERR_UNKNOWN;
+        one->path = argument;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        return one->optional ? 0 : cli_bad(state, "no case file given");
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child one_case_children[] = {{&cli_case_argp, 0, "", 0}, {0}};
+const struct argp cli_one_case_argp = {.parser = parse_one_case, .children = one_case_children};
+
 /* ---- errors ---- */
 
 static int exit_of(gla_status status) { return status == GLA_NO_MEMORY ? CLI_UNCERTAIN : CLI_USAGE; }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../fast/hardware/hardware.h"
 #include "cases.h"
 #include "truth.h"
 
@@ -138,7 +139,7 @@ static gla_status print_row(const settings *s, const gla_problem *p, const gla_t
                             const char *numbers, gla_error *err) {
     gla_numbers *n;
     gla_result r = {0};
-    gla_status status = gla_numbers_open(numbers, &n, err);
+    gla_status status = gla_all_numbers_open(numbers, &n, err);
     if (status) return status;
     status = gla_run(s->mechanism, p, form, n, &r, err);
     if (status == GLA_OK) {
@@ -190,7 +191,7 @@ static gla_status print_systems(const settings *s, const gla_problem *p, const g
     gla_status status = GLA_OK;
     for (char *numbers; status == GLA_OK && (numbers = strsep(&rest, ","));) {
         gla_numbers *probe; /* a bad name is an error before anything is printed */
-        status = gla_numbers_open(numbers, &probe, err);
+        status = gla_all_numbers_open(numbers, &probe, err);
         if (status) break;
         gla_numbers_close(probe);
         print_header(t, numbers);

@@ -14,8 +14,8 @@
 static const char name[] = "explain";
 
 typedef struct settings {
-    gla_case_options load;
-    const char *path, *profile;
+    cli_one_case one;
+    const char *profile;
     gla_profile declared; /* where a profile was asked for */
     bool chosen;          /* --at given */
     gla_output output;
@@ -46,34 +46,30 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &s->load;
+        state->child_inputs[0] = &s->one;
         return 0;
     case 'a':
         return parse_at(state, argument, s);
     case 'c':
-        s->load.candidate = argument;
+        s->one.load.candidate = argument;
         return 0;
     case 'p':
         s->profile = argument;
         return 0;
-    case ARGP_KEY_ARG:
-        if (s->path) return ARGP_ERR_UNKNOWN;
-        s->path = argument;
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        return cli_bad(state, "no case file given");
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_child children[] = {{&cli_case_argp, 0, "", 0}, {0}};
+static const struct argp_child children[] = {{&cli_one_case_argp, 0, "", 0}, {0}};
 static const struct argp options = {
     .options = table,
     .parser = parse,
     .args_doc = "CASE",
     .doc = "The bound of one element, term by term."
-           "\vEvery kind of rounding that the profile declares is run alone through the profile's formulation. "
+           "\vThe profile's formulation is run with one kind of rounding, then with another added, until all that the "
+           "profile "
+           "declares are there; a term is what its kind adds to those below it. "
            "Independent "
            "roundings add in quadrature, up to what they could do if all conspired; systematic errors add up.\n\n"
            "Example:\n  glassbox explain data/real/gla_chunk_bf16_mild.safetensors --at 'o[0,26,0,109]'",
@@ -173,7 +169,7 @@ static void print_element(const subject *x, const gla_explanation *e) {
 
 static gla_status explain(const settings *s, subject *x, gla_error *err) {
     gla_explanation e;
-    gla_status status = gla_case_load(s->path, &s->load, &x->c, err);
+    gla_status status = gla_case_load(s->one.path, &s->one.load, &x->c, err);
     if (status == GLA_OK) status = choose(s, x, err);
     if (status == GLA_OK)
         status = gla_explain(&x->c.problem, x->profile, x->output, x->at, format_of(&x->c, x->output), &e, err);

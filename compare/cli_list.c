@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "../fast/hardware/hardware.h"
 #include "cases.h"
 #include "profiles.h"
 
@@ -55,6 +56,7 @@ static void print_all(void) {
     print_rows("routes of the gate gradient (FORM+ROUTE)", gla_route_choices);
     print_availability();
     print_rows("number systems (narrow ones take /rn /rz /ru /rd /ra /ro /sr:SEED)", gla_number_systems);
+    for (const gla_choice *row = gla_hardware_family.systems; row->name; row++) print_row(row->name, row->what);
     printf("\n%sprofiles%s\n", cli_on(CLI_BOLD), cli_off());
     for (int i = 0; gla_profiles[i]; i++) print_row(gla_profiles[i]->name, gla_profiles[i]->what);
     printf("\n%scase families%s (what a failure means)\n", cli_on(CLI_BOLD), cli_off());
@@ -69,9 +71,19 @@ static void append(json_t *list, const char *key, const char *what_key, const ch
     json_array_append_new(list, json_pack("{s:s, s:s}", "name", key, what_key, what));
 }
 
+static void append_rows(json_t *list, const gla_choice *rows) {
+    for (; rows->name; rows++) append(list, rows->name, "what", rows->what);
+}
+
 static json_t *rows_to_json(const gla_choice *rows) {
     json_t *list = json_array();
-    for (; rows->name; rows++) append(list, rows->name, "what", rows->what);
+    append_rows(list, rows);
+    return list;
+}
+
+static json_t *numbers_to_json(void) {
+    json_t *list = rows_to_json(gla_number_systems);
+    append_rows(list, gla_hardware_family.systems);
     return list;
 }
 
@@ -119,7 +131,7 @@ static json_t *flags_to_json(void) {
 static int print_json(void) {
     json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", GLASSBOX_VERSION, "mechanisms",
                             mechanisms_to_json(), "formulations", rows_to_json(gla_formulation_choices), "routes",
-                            rows_to_json(gla_route_choices), "numbers", rows_to_json(gla_number_systems), "profiles",
+                            rows_to_json(gla_route_choices), "numbers", numbers_to_json(), "profiles",
                             profiles_to_json(), "families", families_to_json(), "flags", flags_to_json());
     if (!all) return cli_complain(name, "no memory");
     json_dumpf(all, stdout, JSON_INDENT(2));

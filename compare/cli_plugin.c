@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "../fast/cpu/threads.h"
+#include "cli_replay.h"
 #include "plugin_suite.h"
 
 static const char name[] = "check";
@@ -92,10 +93,13 @@ typedef struct work {
 /* The command that repeats this case. */
 static char *reproduce(const cli_plugin_settings *s, const char *id) {
     char seed[40] = "", *text;
+    const char *profile = s->judging->profile;
+    cli_replay_text replay;
     if (s->seed != 1) snprintf(seed, sizeof seed, " --seed %" PRIu64, s->seed);
-    int length = asprintf(&text, "glassbox check --plugin %s --case '%s'%s%s%s%s", s->path, id,
-                          s->level && strcmp(s->level, "full") == 0 ? " --level full" : "", seed,
-                          s->profile ? " --profile " : "", s->profile ? s->profile_text : "");
+    int length =
+        asprintf(&text, "glassbox check --plugin %s --case '%s'%s%s%s%s%s", s->path, id,
+                 s->level && strcmp(s->level, "full") == 0 ? " --level full" : "", seed, profile ? " --profile " : "",
+                 profile ? profile : "", cli_replay_options(&s->judging->replay, replay));
     return length < 0 ? NULL : text;
 }
 
@@ -111,8 +115,9 @@ static void print_pass(const cli_judged *j) {
         output = i;
     }
     cli_place_text place;
-    printf("%sPASS%s %s: error/bound at most %.3g, at %s\n", cli_on(CLI_GREEN), cli_off(), j->name, worst->worst,
-           cli_place((gla_output)output, worst->at, place));
+    printf("%sPASS%s %s: error/bound at most %.3g, at %s%s\n", cli_on(CLI_GREEN), cli_off(), j->name, worst->worst,
+           cli_place((gla_output)output, worst->at, place),
+           j->judgement.replay.numbers ? "; every bit as declared" : "");
 }
 
 static void print_case(const cli_judged *j) {
@@ -228,6 +233,7 @@ void cli_plugin_free(cli_judged *list, size_t count) {
         free((char *)list[i].name);
         free((char *)list[i].path);
         free((char *)list[i].reproduce);
+        free((char *)list[i].explain);
         free((char *)list[i].finding);
         free((gla_diagnosis *)list[i].diagnosis);
     }

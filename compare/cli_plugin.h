@@ -6,10 +6,11 @@
 #define GLASSBOX_CLI_PLUGIN_H
 
 #include "cli.h"
-#include "cli_report.h"
+#include "cli_judging.h"
 #include "plugin_memory.h"
 #include "plugin_suite.h"
 #include "profiles.h"
+#include "replay.h"
 
 /* ---- cli_plugin.c ---- */
 
@@ -24,9 +25,7 @@ typedef struct cli_plugin_settings {
     const char *stray; /* an option that goes with --plugin alone */
     /* filled in by check */
     const char *mechanism;
-    const gla_profile *profile; /* NULL: by dtype */
-    const char *profile_text;   /* as asked for, a name or a file */
-    unsigned only;
+    const cli_judging *judging;
 } cli_plugin_settings;
 
 /* --plugin --level --jobs --seed --timeout --case --save --list, as argp child whose input is a cli_plugin_settings. */
@@ -45,6 +44,9 @@ gla_status cli_plugin_case(const cli_plugin_settings *s, const gla_plugin *plugi
 /* A verdict in words. Without memory for them the case counts as not judged. */
 void cli_plugin_finding(cli_judged *j, cli_exit exit, const char *text);
 cli_exit cli_plugin_exit(gla_plugin_end end);
+/* Inputs and outputs of a run as a case file, which check, explain and shrink take. */
+gla_status cli_plugin_save(const char *path, const char *label, const gla_plugin *plugin, const gla_generated *made,
+                           const gla_plugin_result *run, gla_error *err);
 
 /* ---- cli_plugin_runner.c, cli_plugin_worker.c ---- */
 

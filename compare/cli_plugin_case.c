@@ -27,70 +27,74 @@ typedef struct comparison {
     gla_generated made;
     gla_plugin_result run;
     gla_candidate candidate;
-    gla_truth truth;
     cli_judged *j;
     gla_error *err;
 } comparison;
 
-static bool needs_backward(unsigned only) { return !only || only >> GLA_DQ; }
-
-/* Its outputs as a candidate, with room for what every element is allowed, which the diagnosis asks for. */
-static gla_status set_candidate(comparison *c) {
+static void set_candidate(comparison *c) {
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        if (!c->run.first[i].value) continue;
         c->candidate.output[i].value = c->run.first[i].value;
         c->candidate.output[i].format = c->run.first[i].format;
-        c->candidate.output[i].allowed = malloc((size_t)c->run.output[0][i].bytes * sizeof(double) + 1);
-        if (!c->candidate.output[i].allowed) return gla_fail(c->err, GLA_NO_MEMORY, "no memory for the bounds");
     }
-    return GLA_OK;
-}
-
-static gla_status diagnose(comparison *c) {
-    gla_diagnosis *d = calloc(1, sizeof *d);
-    c->j->diagnosis = d;
-    if (!d) return gla_fail(c->err, GLA_NO_MEMORY, "no memory for the diagnosis");
-    return gla_diagnose(&c->made.problem, &c->candidate, &c->truth, &c->j->judgement, c->settings->only, c->threads, d,
-                        c->err);
 }
 
 static gla_dtype dtype_of(const gla_format *format) {
     return format == &gla_bf16 ? GLA_BF16 : format == &gla_f16 ? GLA_F16 : GLA_F32;
 }
 
-/* Inputs and outputs as a case file, which check, explain and shrink take. */
-static gla_status save(const comparison *c) {
+gla_status cli_plugin_save(const char *path, const char *label, const gla_plugin *plugin, const gla_generated *made,
+                           const gla_plugin_result *run, gla_error *err) {
     gla_dtype dtype[GLA_INPUTS];
     gla_tensor_file file = {0};
-    char path[4096];
     for (int i = 0; i < GLA_INPUTS; i++) dtype[i] = GLA_F32;
-    dtype[GLA_IN_Q] = dtype[GLA_IN_K] = dtype[GLA_IN_V] = dtype[GLA_IN_DO] = dtype_of(c->made.spec.dtype);
-    if (snprintf(path, sizeof path, "%s/%s.safetensors", c->settings->save, c->made.name) >= (int)sizeof path)
-        return gla_fail(c->err, GLA_IO_ERROR, "%.200s ...: the path is too long", path);
-    const gla_mechanism *mechanism = gla_mechanism_named(c->plugin->mechanism);
-    gla_status status = gla_case_add_problem(&file, mechanism, &c->made.problem, dtype, c->err);
-    if (status == GLA_OK) status = gla_tensors_set_meta(&file, "case", c->made.name, c->err);
+    dtype[GLA_IN_Q] = dtype[GLA_IN_K] = dtype[GLA_IN_V] = dtype[GLA_IN_DO] = dtype_of(made->spec.dtype);
+    const gla_mechanism *mechanism = gla_mechanism_named(plugin->mechanism);
+    gla_status status = gla_case_add_problem(&file, mechanism, &made->problem, dtype, err);
+    if (status == GLA_OK) status = gla_tensors_set_meta(&file, "case", label, err);
     for (int i = 0; i < GLA_OUTPUTS && status == GLA_OK; i++)
-        if (c->run.first[i].value)
-            status = gla_case_add_output(&file, &c->made.problem, (gla_output)i, dtype_of(c->run.first[i].format),
-                                         c->run.first[i].value, c->err);
-    if (status == GLA_OK) status = gla_tensors_write(path, &file, c->err);
+        if (run->first[i].value)
+            status = gla_case_add_output(&file, &made->problem, (gla_output)i, dtype_of(run->first[i].format),
+                                         run->first[i].value, err);
+    if (status == GLA_OK) status = gla_tensors_write(path, &file, err);
     gla_tensors_free(&file);
     return status;
 }
 
+/* Into the folder of --save. */
+static gla_status save(const comparison *c) {
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/%s.safetensors", c->settings->save, c->made.name) >= (int)sizeof path)
+        return gla_fail(c->err, GLA_IO_ERROR, "%.200s ...: the path is too long", path);
+    return cli_plugin_save(path, c->made.name, c->plugin, &c->made, &c->run, c->err);
+}
+
+/* The command that explains the bound of the first bad element, in the file that was saved. */
+static char *explain(const comparison *c) {
+    char *text;
+    cli_place_text place;
+    const cli_judged *j = c->j;
+    if (!j->diagnosis || !j->diagnosis->first.known) return NULL;
+    const gla_bad_place *first = &j->diagnosis->first;
+    int length =
+        asprintf(&text, "glassbox explain %s/%s.safetensors --at '%s' --profile %s", c->settings->save, c->made.name,
+                 cli_place(first->output, first->at, place), cli_profile_text(c->settings->judging, &j->judgement));
+    return length < 0 ? NULL : text;
+}
+
 static gla_status judge(comparison *c) {
-    const cli_plugin_settings *s = c->settings;
-    const gla_profile *profile = s->profile ? s->profile : gla_profile_default(c->made.spec.dtype);
-    gla_truth_options o = {
-        .backward = c->made.spec.backward && needs_backward(s->only), .close_enough = 0x1p-52, .threads = c->threads};
-    gla_status status = set_candidate(c);
-    if (status == GLA_OK) status = gla_truth_compute(&c->made.problem, &o, &c->truth, c->err);
-    if (status == GLA_OK)
-        status = gla_judge(&c->made.problem, &c->candidate, &c->truth, profile, s->only, c->threads, &c->j->judgement,
-                           c->err);
-    if (status == GLA_OK && c->j->judgement.verdict == GLA_FAIL) status = diagnose(c);
-    if (status == GLA_OK && c->j->judgement.verdict == GLA_FAIL && s->save) status = save(c);
+    const cli_judging *judging = c->settings->judging;
+    bool diagnosed;
+    gla_diagnosis *d = calloc(1, sizeof *d);
+    if (!d) return gla_fail(c->err, GLA_NO_MEMORY, "no memory for the diagnosis");
+    set_candidate(c);
+    gla_status status =
+        cli_judge(judging, &c->made.problem, &c->candidate, c->threads, NULL, &c->j->judgement, d, &diagnosed, c->err);
+    if (diagnosed)
+        c->j->diagnosis = d;
+    else
+        free(d);
+    if (status == GLA_OK && c->j->judgement.verdict == GLA_FAIL && c->settings->save) status = save(c);
+    if (status == GLA_OK && c->settings->save) c->j->explain = explain(c);
     return status;
 }
 
@@ -104,8 +108,6 @@ static gla_status compare(comparison *c, const gla_case_spec *spec, bool *hung) 
         status = judge(c);
     else if (status == GLA_OK)
         cli_plugin_finding(c->j, cli_plugin_exit(c->run.end), c->run.what);
-    for (int i = 0; i < GLA_OUTPUTS; i++) free(c->candidate.output[i].allowed);
-    gla_truth_free(&c->truth);
     gla_plugin_result_free(&c->run);
     gla_generated_free(&c->made);
     return status;
@@ -120,7 +122,10 @@ static gla_status try_property(const comparison *c, const gla_suite_case *which,
                                      [GLA_VIOLATED] = CLI_MISMATCH,
                                      [GLA_NOT_APPLICABLE] = CLI_SKIPPED,
                                      [GLA_PLUGIN_BROKEN] = CLI_BROKEN};
-    gla_property_options o = {.profile = c->settings->profile, .thorough = is_full(c->settings), .threads = c->threads};
+    const cli_judging *judging = c->settings->judging;
+    gla_property_options o = {.profile = judging->profile ? &judging->declared : NULL,
+                              .thorough = is_full(c->settings),
+                              .threads = c->threads};
     gla_finding finding;
     gla_status status = gla_property_check(which->property, c->plugin, &which->spec, &o, &finding, c->err);
     if (status != GLA_OK) return status;

@@ -42,6 +42,8 @@ const char *cli_why_not_judged(const cli_judged *j) {
     return j->error ? j->error->what : "no output under test";
 }
 
+bool cli_says_little(const gla_tensor_verdict *v) { return v->verdict <= GLA_MARGINAL && v->says_little; }
+
 cli_exit cli_judged_exit(const cli_judged *j, bool strict) {
     if (j->error) return j->error->status == GLA_NO_MEMORY ? CLI_UNCERTAIN : CLI_USAGE;
     if (j->finding) return j->finding_exit;
@@ -100,7 +102,7 @@ static void print_row(gla_output output, const gla_tensor_verdict *v) {
 
 static void print_trouble(gla_output output, const gla_tensor_verdict *v) {
     cli_place_text place;
-    if (v->verdict == GLA_PASS || v->verdict == GLA_BROKEN) return;
+    if (v->over + v->marginal + v->nan + v->inf + v->uncertified == 0) return;
     printf("  %s:", gla_output_names[output]);
     if (v->over)
         printf(" %" PRId64 " of %" PRId64 " elements (%.3g %%) over the bound;", v->over, v->count,
@@ -127,6 +129,28 @@ static void print_scatter(gla_output output, const gla_tensor_verdict *v) {
                gla_output_names[output], d->bias, d->bias_limit);
 }
 
+/* A pass under a bound that sees little. */
+static void print_scope(gla_output output, const gla_tensor_verdict *v) {
+    if (cli_says_little(v))
+        printf("  %s: the bound is %.2g times the output's rms: this pass says little\n", gla_output_names[output],
+               v->loosest);
+}
+
+/* What tier 1 found, whatever the others say. */
+static void print_replay(gla_output output, const gla_tensor_verdict *v) {
+    cli_place_text place;
+    const gla_replay_verdict *r = &v->replay;
+    if (r->differing == 0) return;
+    printf("  %s: %" PRId64 " of %" PRId64 " elements differ from the replay, at most %.6g ulp apart",
+           gla_output_names[output], r->differing, v->count, r->ulps);
+    printf("; first %s", cli_place(output, r->first.at, place));
+    if (r->first.token >= 0) printf(" (chunk %" PRId64 ", row %" PRId64 ")", r->first.chunk, r->first.row);
+    printf(": got %s, replayed %s\n", r->got, r->want);
+    if (r->zeros == r->differing) printf("  %s: only signs of zeros differ\n", gla_output_names[output]);
+    if (v->tier == 1 && v->marginal + v->uncertified == 0)
+        printf("  %s: right within its bound, but not the declared arithmetic\n", gla_output_names[output]);
+}
+
 static void print_tensors(const gla_judgement *g) {
     printf("  %-14s %-11s %8s %11s  %-16s %13s %13s %8s %9s %5s\n", "output", "verdict", "elements", "error/bound",
            "worst at", "got", "want", "bound", "rms ratio", "rms z");
@@ -136,6 +160,10 @@ static void print_tensors(const gla_judgement *g) {
         if (g->tensor[i].judged) print_trouble((gla_output)i, &g->tensor[i]);
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (g->tensor[i].judged) print_scatter((gla_output)i, &g->tensor[i]);
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (g->tensor[i].judged) print_replay((gla_output)i, &g->tensor[i]);
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (g->tensor[i].judged) print_scope((gla_output)i, &g->tensor[i]);
 }
 
 void cli_report_text(const cli_judged *j) {
@@ -145,7 +173,9 @@ void cli_report_text(const cli_judged *j) {
         return;
     }
     print_verdict(j->judgement.verdict, 0);
-    printf(" %s  (profile %s)\n", j->name, j->judgement.profile->name);
+    printf(" %s  (profile %s", j->name, j->judgement.profile->name);
+    if (j->judgement.replay.numbers) printf(", replay %s in %s", j->judgement.replay.form, j->judgement.replay.numbers);
+    puts(")");
     print_tensors(&j->judgement);
     for (int i = 0; i < GLA_INPUTS; i++)
         if (j->judgement.changed & (1u << i)) printf("  input %s was changed by the candidate\n", gla_input_names[i]);

@@ -15,8 +15,8 @@ typedef struct cli_judged {
     const char *explain;            /* the command that explains the bound of the first bad element; NULL: none */
     const gla_diagnosis *diagnosis; /* of a FAIL; NULL: none */
     const gla_error *error;         /* NULL: it was judged */
-    const char *finding;    /* a verdict in words, in place of the judgement (plug-ins); NULL: none */
-    cli_exit finding_exit;  /* what it means */
+    const char *finding;            /* a verdict in words, in place of the judgement (plug-ins); NULL: none */
+    cli_exit finding_exit;          /* what it means */
     gla_judgement judgement;
 } cli_judged;
 
@@ -40,5 +40,7 @@ const char *cli_place(gla_output output, const int64_t at[4], cli_place_text tex
 bool cli_has_verdict(const cli_judged *j);
 const char *cli_verdict(const cli_judged *j);
 const char *cli_why_not_judged(const cli_judged *j);
+/* Did it pass under a bound that sees little (GLA_SAYS_LITTLE)? */
+bool cli_says_little(const gla_tensor_verdict *v);
 
 #endif

@@ -2,13 +2,14 @@
  *
  * A diagnosis as text: the likely cause, the first bad element with its chunk and row, and where the bad elements lie,
  * one character per stretch of heads or tokens, from ' ' (none) to '@' (all). On a terminal that takes UTF-8 the
- * characters are blocks.
+ * characters are blocks, and on a narrow one half as many.
  */
 #include "cli_report.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* By the environment, as setlocale would; the program itself stays in the C locale. */
@@ -26,37 +27,42 @@ static const char *const ascii[] = {" ", ".", ":", "-", "=", "+", "*", "#", "%",
 static const char *const blocks[] = {" ",      "\u2581", "\u2582", "\u2583", "\u2584",
                                      "\u2585", "\u2586", "\u2587", "\u2588", NULL};
 
+/* Of a line: the terminal's, 40 to 120. */
+static int columns(void) {
+    struct winsize size = {0};
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 120;
+    return size.ws_col < 40 ? 40 : size.ws_col > 120 ? 120 : size.ws_col;
+}
+
 /* 0 stays blank, anything above it is seen, 1 is the last character. */
-static void print_share(const double *share, int count) {
+static void print_share(const char *title, gla_output output, const double *share, int count) {
     const char *const *scale = utf8_terminal() ? blocks : ascii;
-    int levels = 0;
+    int levels = 0, step = 1;
     while (scale[levels + 1]) levels++;
-    putchar('|');
-    for (int i = 0; i < count; i++) {
-        int level = share[i] > 0 ? 1 + (int)(share[i] * (levels - 1)) : 0;
+    int used = printf("%s%-14s |", title, gla_output_names[output]) + 1;
+    while (used + (count + step - 1) / step > columns()) step *= 2;
+    for (int i = 0; i < count; i += step) {
+        double sum = 0;
+        int entries = 0;
+        while (entries < step && i + entries < count) sum += share[i + entries++];
+        int level = sum > 0 ? 1 + (int)(sum / entries * (levels - 1)) : 0;
         fputs(scale[level > levels ? levels : level], stdout);
     }
     puts("|");
 }
 
 static void print_shares(gla_output output, const gla_shares *s) {
-    if (s->heads > 1) {
-        printf("  bad by head:  %-14s ", gla_output_names[output]);
-        print_share(s->head, s->heads);
-    }
-    if (s->tokens > 1) {
-        printf("  bad by token: %-14s ", gla_output_names[output]);
-        print_share(s->token, s->tokens);
-    }
+    if (s->heads > 1) print_share("  bad by head:  ", output, s->head, s->heads);
+    if (s->tokens > 1) print_share("  bad by token: ", output, s->token, s->tokens);
 }
 
-/* Words after `title`, in lines of at most 120 columns, the later ones indented as far as the first. */
+/* Words after `title`, in lines no wider than the terminal, the later ones indented as far as the first. */
 static void print_wrapped(const char *title, const char *text) {
-    size_t indent = strlen(title), column = indent;
+    size_t width = (size_t)columns(), indent = strlen(title), column = indent;
     fputs(title, stdout);
     while (*text) {
         size_t word = strcspn(text, " ");
-        if (column > indent && column + 1 + word > 120) {
+        if (column > indent && column + 1 + word > width) {
             printf("\n%*s", (int)indent, "");
             column = indent;
         } else if (column > indent)
@@ -82,11 +88,16 @@ static void print_cause(const gla_diagnosis *d) {
 static void print_first(const gla_bad_place *p) {
     cli_place_text place;
     if (!p->known) return;
-    printf("  first bad: %s", cli_place(p->output, p->at, place));
+    char text[256];
+    int used = snprintf(text, sizeof text, "%s", cli_place(p->output, p->at, place));
     if (p->token >= 0)
-        printf(": token %" PRId64 " of sequence %" PRId64 ", chunk %" PRId64 ", row %" PRId64 " of %d", p->token,
-               p->sequence, p->chunk, p->row, GLA_CHUNK);
-    putchar('\n');
+        snprintf(text + used, sizeof text - (size_t)used,
+                 ": token %" PRId64 " of sequence %" PRId64 ", chunk %" PRId64 ", row %" PRId64 " of %d%s%s%s",
+                 p->token, p->sequence, p->chunk, p->row, GLA_CHUNK,
+                 gla_made_backwards(p->output) ? " (the last: " : "",
+                 gla_made_backwards(p->output) ? gla_output_names[p->output] : "",
+                 gla_made_backwards(p->output) ? " is made from the last token back)" : "");
+    print_wrapped("  first bad: ", text);
 }
 
 void cli_report_diagnosis(const gla_diagnosis *d) {

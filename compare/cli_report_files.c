@@ -59,9 +59,8 @@ static json_t *diagnosis_to_json(const gla_diagnosis *d) {
                      shares);
 }
 
-static json_t *place_to_json(const gla_diagnosis *d) {
-    if (!d || !d->first.known) return json_null();
-    const gla_bad_place *p = &d->first;
+static json_t *bad_place_to_json(const gla_bad_place *p) {
+    if (!p->known) return json_null();
     json_t *x = json_pack("{s:s, s:o, s:I}", "output", gla_output_names[p->output], "at", index_to_json(p->at),
                           "sequence", (json_int_t)p->sequence);
     if (x && p->token >= 0)
@@ -70,7 +69,19 @@ static json_t *place_to_json(const gla_diagnosis *d) {
     return x;
 }
 
-static json_t *tensor_to_json(gla_output output, const gla_tensor_verdict *v) {
+/* Tier 1; null where it was not asked for. */
+static json_t *replay_to_json(const gla_replay *declared, const gla_replay_verdict *r) {
+    if (!r->asked) return json_null();
+    json_t *x = json_pack("{s:s, s:s, s:I}", "numbers", declared->numbers, "form", declared->form, "differing",
+                          (json_int_t)r->differing);
+    if (x && r->differing)
+        json_object_update_new(x, json_pack("{s:I, s:o, s:s, s:s, s:o}", "zeros", (json_int_t)r->zeros, "first",
+                                            bad_place_to_json(&r->first), "got", r->got, "want", r->want, "ulps",
+                                            number(r->ulps)));
+    return x;
+}
+
+static json_t *tensor_to_json(gla_output output, const gla_replay *declared, const gla_tensor_verdict *v) {
     json_t *x = json_pack("{s:s, s:s, s:o}", "name", gla_output_names[output], "verdict", gla_verdict_names[v->verdict],
                           "shape", index_to_json(v->shape));
     if (x && v->why) json_object_set_new(x, "why", json_string(v->why));
@@ -96,8 +107,10 @@ static json_t *tensor_to_json(gla_output output, const gla_tensor_verdict *v) {
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
         json_object_set_new(x, reals[i].key, number(reals[i].value));
     json_object_set_new(x, "worst_at", index_to_json(v->at));
+    json_object_set_new(x, "says_little", json_boolean(v->says_little));
     json_object_set_new(x, "tier", json_integer(v->tier));
     json_object_set_new(x, "distribution", scatter_to_json(&v->scatter));
+    json_object_set_new(x, "replay", replay_to_json(declared, &v->replay));
     json_object_set_new(x, "first_bad", v->first_bad[0] >= 0 ? index_to_json(v->first_bad) : json_null());
     return x;
 }
@@ -107,13 +120,15 @@ static json_t *case_to_json(const cli_judged *j) {
     bool judged = cli_has_verdict(j);
     for (int i = 0; i < GLA_OUTPUTS && judged; i++)
         if (j->judgement.tensor[i].judged)
-            json_array_append_new(tensors, tensor_to_json((gla_output)i, &j->judgement.tensor[i]));
-    return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:o, s:o, s:s*, s:s*, s:o, s:o, s:s*}", "case", j->name, "file", j->path,
-                     "verdict", cli_verdict(j), "profile", judged ? j->judgement.profile->name : NULL, "error",
+            json_array_append_new(tensors,
+                                  tensor_to_json((gla_output)i, &j->judgement.replay, &j->judgement.tensor[i]));
+    return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:o, s:o, s:s*, s:s*, s:o, s:o, s:s*}", "case", j->name, "file",
+                     j->path, "verdict", cli_verdict(j), "profile", judged ? j->judgement.profile->name : NULL, "error",
                      j->error ? j->error->what : NULL, "diagnosis", diagnosis_to_json(j->diagnosis), "first_bad",
-                     place_to_json(j->diagnosis), "reproduce", j->reproduce, "explain", j->explain, "changed_inputs",
-                     names_to_json(j->judgement.changed, gla_input_names, GLA_INPUTS), "tensors", tensors,
-                     "finding", j->finding);
+                     j->diagnosis ? bad_place_to_json(&j->diagnosis->first) : json_null(), "reproduce", j->reproduce,
+                     "explain", j->explain, "changed_inputs",
+                     names_to_json(j->judgement.changed, gla_input_names, GLA_INPUTS), "tensors", tensors, "finding",
+                     j->finding);
 }
 
 static bool write_json(FILE *to, const cli_judged *list, size_t count) {
@@ -153,6 +168,18 @@ static void open_testcase(FILE *to, const char *of, const char *test) {
     fprintf(to, "\" name=\"%s\">", test);
 }
 
+/* What is to be said of a pass. */
+static void write_remarks(FILE *to, const gla_tensor_verdict *v) {
+    bool marginal = v->verdict == GLA_MARGINAL, little = cli_says_little(v);
+    if (!marginal && !little) return;
+    fputs("<system-out>", to);
+    if (marginal) fprintf(to, "MARGINAL: %" PRId64 " elements, error/bound %.3g", v->marginal, v->worst);
+    if (little)
+        fprintf(to, "%sthe bound is %.2g times the output's rms: this pass says little", marginal ? "; " : "",
+                v->loosest);
+    fputs("</system-out>", to);
+}
+
 /* PASS and MARGINAL pass; FAIL and BROKEN are failures; what was not judged is an error. */
 static void write_testcase(FILE *to, const cli_judged *j, gla_output output, const gla_tensor_verdict *v) {
     cli_place_text place;
@@ -160,6 +187,9 @@ static void write_testcase(FILE *to, const cli_judged *j, gla_output output, con
     if (v->verdict == GLA_FAIL) {
         fprintf(to, "<failure message=\"%s: got %.9g, want %.9g, error/bound %.3g; %" PRId64 " over the bound",
                 cli_place(output, v->at, place), v->got, v->want, v->worst, v->over);
+        if (v->replay.differing)
+            fprintf(to, "; %" PRId64 " elements differ from the replay, first got %s, replayed %s", v->replay.differing,
+                    v->replay.got, v->replay.want);
         if (j->diagnosis && j->diagnosis->found) {
             fputs("; likely cause: ", to);
             put_xml(to, j->diagnosis->sentence);
@@ -169,8 +199,7 @@ static void write_testcase(FILE *to, const cli_judged *j, gla_output output, con
     if (v->verdict == GLA_BROKEN) fprintf(to, "<failure message=\"BROKEN: %s\"/>", v->why);
     if (v->verdict == GLA_UNCERTIFIED)
         fprintf(to, "<error message=\"%" PRId64 " elements without certified truth\"/>", v->uncertified);
-    if (v->verdict == GLA_MARGINAL)
-        fprintf(to, "<system-out>MARGINAL: %" PRId64 " elements, error/bound %.3g</system-out>", v->marginal, v->worst);
+    write_remarks(to, v);
     fputs("</testcase>\n", to);
 }
 
@@ -255,7 +284,10 @@ static void write_markdown_tensor(FILE *to, const cli_judged *j, gla_output outp
     cli_index_text at;
     fputs("| ", to);
     put_cell(to, j->name);
-    fprintf(to, " | %s | %s | ", gla_output_names[output], gla_verdict_names[v->verdict]);
+    fprintf(to, " | %s | %s%s", gla_output_names[output], gla_verdict_names[v->verdict],
+            v->replay.differing ? ": not the declared arithmetic" : "");
+    if (cli_says_little(v)) fprintf(to, ": says little, the bound is %.2g times the rms", v->loosest);
+    fputs(" | ", to);
     if (v->verdict == GLA_BROKEN)
         fprintf(to, "%s %s | | | | |\n", v->why, cli_shape(v->shape, at));
     else

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../fast/hardware/hardware.h"
+
 static const char name[] = "run";
 
 typedef struct settings {
-    gla_case_options load;
-    const char *path, *form, *numbers, *route, *output;
+    cli_one_case one;
+    const char *form, *numbers, *route, *output;
     bool backward;
     gla_dtype dtype;
 } settings;
@@ -21,12 +23,13 @@ typedef struct settings {
 enum { KEY_DTYPE = 256 };
 static const struct argp_option table[] = {
     {"form", 'f', "FORM", 0,
-     "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-factored[:C], then +materialised, +ROUTE "
+     "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], chunkwise-factored[:C], then "
+     "+materialised, +ROUTE "
      "(default recurrent)",
      0},
     {"numbers", 'n', "SYSTEM", 0,
-     "binary64, binary32, mpfr:P, interval:P, bf16, f16, tf32, e4m3, e5m2, format:p:emin:emax, with /rz ... /sr:SEED "
-     "(default binary64)",
+     "binary64, binary32, mpfr:P, interval:P, bf16, f16, tf32, e4m3, e5m2, format:p:emin:emax, with /rz ... /sr:SEED, "
+     "sm_90:bf16 ... (default binary64)",
      0},
     {"backward", 'b', NULL, 0, "Gradients too; do and dfinal_state that the file lacks are 0", 0},
     {"gate-gradient", 'r', "ROUTE", 0, "How dg is formed: direct, suffix, prefix, anchor, straddle, strict", 0},
@@ -38,7 +41,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &s->load;
+        state->child_inputs[0] = &s->one;
         return 0;
     case 'f':
         s->form = argument;
@@ -57,18 +60,12 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case KEY_DTYPE:
         return cli_dtype(state, argument, &s->dtype);
-    case ARGP_KEY_ARG:
-        if (s->path) return ARGP_ERR_UNKNOWN;
-        s->path = argument;
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        return cli_bad(state, "no case file given");
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_child children[] = {{&cli_case_argp, 0, "", 0}, {0}};
+static const struct argp_child children[] = {{&cli_one_case_argp, 0, "", 0}, {0}};
 static const struct argp options = {
     .options = table,
     .parser = parse,
@@ -163,7 +160,7 @@ static gla_status parse_form(const settings *s, gla_form *form, gla_error *err) 
 static gla_status run_case(const settings *s, const gla_form *form, gla_numbers *numbers, gla_error *err) {
     gla_case c;
     gla_result result = {0};
-    gla_status status = gla_case_load(s->path, &s->load, &c, err);
+    gla_status status = gla_case_load(s->one.path, &s->one.load, &c, err);
     if (status == GLA_OK) status = gla_run(c.mechanism, &c.problem, form, numbers, &result, err);
     if (status == GLA_OK && s->output) status = save(s, &c, form, &result, err);
     if (status == GLA_OK && !s->output) print_table(&result);
@@ -181,7 +178,7 @@ static int run(int argc, char **argv) {
     gla_form form;
     gla_numbers *numbers = NULL;
     gla_status status = parse_form(&s, &form, &err);
-    if (status == GLA_OK) status = gla_numbers_open(s.numbers, &numbers, &err);
+    if (status == GLA_OK) status = gla_all_numbers_open(s.numbers, &numbers, &err);
     if (status == GLA_OK) status = run_case(&s, &form, numbers, &err);
     gla_numbers_close(numbers);
     return status ? cli_fail(name, &err) : CLI_PASS;

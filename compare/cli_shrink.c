@@ -7,14 +7,17 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cli_candidate.h"
+#include "cli_shrink.h"
 #include "io/profile_file.h"
 #include "shrink.h"
 
 static const char name[] = "shrink";
 
 typedef struct settings {
-    gla_case_options load;
-    const char *path, *profile, *to;
+    cli_one_case one;
+    cli_shrink_settings plugin;
+    const char *profile, *to;
     gla_profile declared; /* where a profile was asked for */
     int output;           /* -1: the first that fails */
     int64_t threads;
@@ -37,13 +40,14 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &s->load;
+        state->child_inputs[0] = &s->one;
+        state->child_inputs[1] = &s->plugin;
         return 0;
     case 'o':
         s->to = argument;
         return 0;
     case 'c':
-        s->load.candidate = argument;
+        s->one.load.candidate = argument;
         return 0;
     case 'p':
         s->profile = argument;
@@ -52,31 +56,29 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return parse_output(state, argument, &s->output);
     case 'j':
         return cli_integer(state, "--threads", argument, 1, 4096, &s->threads);
-    case ARGP_KEY_ARG:
-        if (s->path) return ARGP_ERR_UNKNOWN;
-        s->path = argument;
-        return 0;
     case ARGP_KEY_END:
-        if (!s->path) return cli_bad(state, "no case file given");
         return s->to ? 0 : cli_bad(state, "no file to write given (-o SMALL)");
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_child children[] = {{&cli_case_argp, 0, "", 0}, {0}};
+static const struct argp_child children[] = {{&cli_one_case_argp, 0, "", 0}, {&cli_shrink_argp, 0, "", 0}, {0}};
 static const struct argp options = {
     .options = table,
     .parser = parse,
-    .args_doc = "CASE",
-    .doc = "Find the smallest slice of a failing case that still fails, and write it as a case."
+    .args_doc = "CASE\n--plugin FILE",
+    .doc = "Find the smallest part of a failing case that still fails, and write it as a case."
            "\vThe outputs in a file are fixed, so these slices are made, of one output: one sequence; one head (or the "
            "block that shares a tensor); a window of tokens, with the exact state before it as initial_state and, for "
            "gradients, the exact gradient of the state behind it as dfinal_state; value channels for o dv dgv, key "
            "channels for dq dk dg, both for states. Tokens come in the order of the recurrence. Magnitudes are not "
            "changed. A slice that fails where the whole was within its bound is not taken.\n\n"
+           "With --plugin nothing is fixed: the kernel is run again with other sizes, switches and magnitudes, and the "
+           "case holds all its outputs.\n\n"
            "Example:\n  glassbox shrink case.safetensors -o small.safetensors\n"
-           "  glassbox check small.safetensors --profile chunk-bf16",
+           "  glassbox check small.safetensors --profile chunk-bf16\n"
+           "A kernel in a shared object:\n  glassbox shrink --plugin ./kernel.so -o small.safetensors",
     .children = children};
 
 /* ---- judging the whole ---- */
@@ -88,25 +90,12 @@ typedef struct whole {
     gla_judgement judgement;
 } whole;
 
-/* The outputs of the case as a candidate; true: gradients are among them. */
-static bool set_outputs(const gla_case *c, gla_candidate *out, const gla_format **first) {
-    bool backward = false;
-    *first = NULL;
-    for (int i = GLA_OUTPUTS - 1; i >= 0; i--) {
-        if (!c->output[i].value) continue;
-        out->output[i].value = c->output[i].value;
-        *first = out->output[i].format = gla_dtype_format(c->output[i].dtype);
-        backward = backward || i >= GLA_DQ;
-    }
-    return backward;
-}
-
 static gla_status judge(const settings *s, whole *w, gla_error *err) {
-    const gla_format *first;
-    gla_status status = gla_case_load(s->path, &s->load, &w->c, err);
+    gla_status status = gla_case_load(s->one.path, &s->one.load, &w->c, err);
     if (status != GLA_OK) return status;
-    bool backward = set_outputs(&w->c, &w->candidate, &first);
-    const gla_truth_options how = {.backward = backward, .close_enough = 0x1p-52, .threads = (int)s->threads};
+    cli_outputs_of(&w->c, &w->candidate);
+    const gla_truth_options how = {
+        .backward = gla_judging_needs_gradients(&w->candidate, 0), .close_enough = 0x1p-52, .threads = (int)s->threads};
     status = gla_truth_compute(&w->c.problem, &how, &w->truth, err);
     for (int i = 0; i < GLA_OUTPUTS && status == GLA_OK; i++) {
         if (!w->candidate.output[i].value || !w->truth.tensor[i].present) continue;
@@ -114,7 +103,7 @@ static gla_status judge(const settings *s, whole *w, gla_error *err) {
         if (!w->candidate.output[i].allowed) status = gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
     }
     if (status != GLA_OK) return status;
-    const gla_profile *profile = s->profile ? &s->declared : gla_profile_default(first);
+    const gla_profile *profile = s->profile ? &s->declared : cli_default_profile(&w->candidate);
     return gla_judge(&w->c.problem, &w->candidate, &w->truth, profile, 0, (int)s->threads, &w->judgement, err);
 }
 
@@ -173,11 +162,11 @@ static gla_status shrink(const settings *s, whole *w, gla_error *err) {
     gla_status status = judge(s, w, err);
     if (status != GLA_OK) return status;
     if (w->judgement.judged == 0) {
-        gla_fail(err, GLA_BAD_VALUE, "%.200s: no output under test", s->path);
+        gla_fail(err, GLA_BAD_VALUE, "%.200s: no output under test", s->one.path);
         return gla_hint(err, GLA_BAD_VALUE, "give the kernel's outputs: --candidate FILE");
     }
     if (w->judgement.verdict < GLA_FAIL)
-        return gla_fail(err, GLA_BAD_VALUE, "%.200s: %s under profile %s: nothing to shrink", s->path,
+        return gla_fail(err, GLA_BAD_VALUE, "%.200s: %s under profile %s: nothing to shrink", s->one.path,
                         gla_verdict_names[w->judgement.verdict], w->judgement.profile->name);
     cli_progress bar = cli_progress_start("shrink");
     const gla_shrink_options how = {
@@ -190,12 +179,30 @@ static gla_status shrink(const settings *s, whole *w, gla_error *err) {
     return status;
 }
 
+static int shrink_plugin(settings *s) {
+    cli_shrink_settings *p = &s->plugin;
+    const gla_case_options *load = &s->one.load;
+    if (s->one.path || load->candidate || load->prefix)
+        return cli_complain(name, "--plugin goes without a case file, --candidate and --prefix");
+    p->mechanism = load->mechanism ? load->mechanism : "gla";
+    if (!gla_mechanism_named(p->mechanism))
+        return cli_complain(name, "no mechanism '%.40s' (glassbox list shows them)", p->mechanism);
+    p->to = s->to;
+    p->profile = s->profile ? &s->declared : NULL;
+    p->profile_text = s->profile;
+    p->output = s->output;
+    p->threads = s->threads;
+    return cli_shrink_plugin(p);
+}
+
 static int run(int argc, char **argv) {
-    settings s = {.output = -1};
+    settings s = {.output = -1, .one = {.optional = true}, .plugin = {.seed = 1, .timeout = 30}};
     int ended = cli_parse(&options, argc, argv, &s);
     if (ended != CLI_GO_ON) return ended;
     gla_error err = {0};
     if (s.profile && gla_profile_find(s.profile, &s.declared, &err) != GLA_OK) return cli_fail(name, &err);
+    if (s.plugin.path) return shrink_plugin(&s);
+    if (!s.one.path) return cli_complain(name, "no case file given");
     whole w = {0};
     gla_status status = shrink(&s, &w, &err);
     free_whole(&w);

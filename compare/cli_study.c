@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "study.h"
+#include "cli_study_sites.h"
 
 static const char name[] = "study";
 
@@ -17,10 +17,11 @@ typedef struct settings {
     int64_t longest;
 } settings;
 
-static const struct argp_option table[] = {{"csv", 'c', "FILE", 0, "Write the table to FILE too", 0},
-                                           {"seed", 's', "S", 0, "Default 1", 0},
-                                           {"longest", 'T', "N", 0, "Leave out rows of more than N tokens", 0},
-                                           {0}};
+static const struct argp_option table[] = {
+    {"csv", 'c', "FILE", 0, "Write the table to FILE too", 0},
+    {"seed", 's', "S", 0, "Default 1", 0},
+    {"longest", 'T', "N", 0, "Leave out rows of more than N tokens (sites: at most N tokens)", 0},
+    {0}};
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
@@ -94,9 +95,15 @@ static gla_status reset(const settings *s, FILE *csv, gla_error *err) {
     return status;
 }
 
+static gla_status sites(const settings *s, FILE *csv, gla_error *err) {
+    enum { T = 256 };
+    return cli_study_sites(s->longest && s->longest < T ? s->longest : T, s->seed, csv, err);
+}
+
 static const study studies[] = {
     {"gate-gradient", "dg formed directly, by the suffix sum, and by the strict sum", gate_gradient},
-    {"reset", "what one very negative gate does to its chunk, and what -inf does not", reset}};
+    {"reset", "what one very negative gate does to its chunk, and what -inf does not", reset},
+    {"sites", "which rounding of a bf16 tensor-core kernel costs what, measured and predicted", sites}};
 enum { STUDIES = sizeof studies / sizeof studies[0] };
 
 static int list(void) {
@@ -130,4 +137,4 @@ static int run(int argc, char **argv) {
     return run_study(which, &s, &err) ? cli_fail(name, &err) : CLI_PASS;
 }
 
-const cli_command cli_study = {name, "numerical experiments: gate-gradient, reset", run};
+const cli_command cli_study = {name, "numerical experiments: gate-gradient, reset, sites", run};

@@ -17,8 +17,8 @@
 static const char name[] = "truth";
 
 typedef struct settings {
-    gla_case_options load;
-    const char *path, *output;
+    cli_one_case one;
+    const char *output;
     const gla_format *target;
     bool backward;
     int64_t cap_bits, threads;
@@ -42,7 +42,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &s->load;
+        state->child_inputs[0] = &s->one;
         return 0;
     case 't':
         return parse_target(state, argument, &s->target);
@@ -56,18 +56,12 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case 'o':
         s->output = argument;
         return 0;
-    case ARGP_KEY_ARG:
-        if (s->path) return ARGP_ERR_UNKNOWN;
-        s->path = argument;
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        return cli_bad(state, "no case file given");
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_child children[] = {{&cli_case_argp, 0, "", 0}, {0}};
+static const struct argp_child children[] = {{&cli_one_case_argp, 0, "", 0}, {0}};
 static const struct argp options = {.options = table,
                                     .parser = parse,
                                     .args_doc = "CASE",
@@ -170,7 +164,7 @@ static int run(int argc, char **argv) {
     gla_error err = {0};
     gla_case c;
     gla_truth truth = {0};
-    gla_status status = gla_case_load(s.path, &s.load, &c, &err);
+    gla_status status = gla_case_load(s.one.path, &s.one.load, &c, &err);
     if (status == GLA_OK) status = compute(&s, &c.problem, &truth, &err);
     if (status == GLA_OK) print_table(&truth, s.target);
     if (status == GLA_OK && s.output) status = save(&s, &c, &truth, &err);

@@ -12,73 +12,47 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli_candidate.h"
 #include "cli_generation.h"
-#include "cli_report.h"
+#include "cli_judging.h"
 #include "io/stream.h"
 
 static const char name[] = "verify";
 
 typedef struct settings {
     cli_generation generation;
-    bool stream, strict, quiet;
-    int64_t threads, timeout, megabytes;
-    const gla_profile *profile; /* NULL: by the dtype of the outputs */
-    const char *json, *junit, *markdown;
+    cli_judging judging;
+    bool stream, quiet;
+    int64_t timeout, megabytes;
 } settings;
 
 /* ---- command line ---- */
 
-enum { KEY_STREAM = 512, KEY_STRICT, KEY_TIMEOUT, KEY_LIMIT, KEY_JSON, KEY_JUNIT, KEY_MARKDOWN };
+enum { KEY_STREAM = 512, KEY_TIMEOUT, KEY_LIMIT };
 static const struct argp_option table[] = {
     {"stream", KEY_STREAM, NULL, 0, "Read frames from stdin (the only way, and to be given)", 1},
-    {"profile", 'p', "NAME", 0, "What the program declares about its rounding (default by the dtype of o)", 1},
-    {"strict", KEY_STRICT, NULL, 0, "MARGINAL is a mismatch", 1},
     {"quiet", 'q', NULL, 0, "Print only what did not pass, and the totals", 1},
-    {"threads", 'j', "N", 0, "Threads (default: all processors)", 1},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "Give up when nothing arrives for so long (default 600)", 1},
     {"limit", KEY_LIMIT, "MIB", 0, "Largest frame that is read (default 1024)", 1},
-    {"json", KEY_JSON, "FILE", 0, "Write the verdicts as JSON", 1},
-    {"junit", KEY_JUNIT, "FILE", 0, "Write the verdicts as JUnit XML", 1},
-    {"markdown", KEY_MARKDOWN, "FILE", 0, "Write the verdicts as a Markdown table", 1},
     {0}};
-
-static error_t parse_profile(struct argp_state *state, const char *text, const gla_profile **profile) {
-    *profile = gla_profile_named(text);
-    return *profile ? 0 : cli_bad(state, "no profile '%.40s' (see glassbox list)", text);
-}
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &s->generation;
+        state->child_inputs[1] = &s->judging;
         return 0;
     case KEY_STREAM:
         s->stream = true;
         return 0;
-    case 'p':
-        return parse_profile(state, argument, &s->profile);
-    case KEY_STRICT:
-        s->strict = true;
-        return 0;
     case 'q':
         s->quiet = true;
         return 0;
-    case 'j':
-        return cli_integer(state, "--threads", argument, 1, 4096, &s->threads);
     case KEY_TIMEOUT:
         return cli_integer(state, "--timeout", argument, 1, 1000000, &s->timeout);
     case KEY_LIMIT:
         return cli_integer(state, "--limit", argument, 1, 32768, &s->megabytes);
-    case KEY_JSON:
-        s->json = argument;
-        return 0;
-    case KEY_JUNIT:
-        s->junit = argument;
-        return 0;
-    case KEY_MARKDOWN:
-        s->markdown = argument;
-        return 0;
     case ARGP_KEY_END:
         return s->stream ? 0 : cli_bad(state, "--stream is not given: frames come on stdin");
     default:
@@ -86,7 +60,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
-static const struct argp_child children[] = {{&cli_generation_argp, 0, "Which cases, as for gen:", 0}, {0}};
+static const struct argp_child children[] = {
+    {&cli_generation_argp, 0, "Which cases, as for gen:", 0}, {&cli_judging_argp, 0, "", 0}, {0}};
 static const struct argp options = {
     .options = table,
     .parser = parse,
@@ -135,7 +110,7 @@ static gla_status list_cases(verification *v, gla_error *err) {
 /* Report and keep. */
 static void keep(verification *v, const cli_judged *x) {
     cli_judged *larger = realloc(v->judged, (v->judged_count + 1) * sizeof *larger);
-    if (!v->s->quiet || cli_judged_exit(x, v->s->strict) != CLI_PASS) cli_report_text(x);
+    if (!v->s->quiet || cli_judged_exit(x, v->s->judging.strict) != CLI_PASS) cli_report_text(x);
     if (!larger) return;
     v->judged = larger;
     v->judged[v->judged_count++] = *x;
@@ -145,6 +120,17 @@ static char *reproduce_of(const gla_case_spec *spec) {
     char text[400];
     cli_generation_command(spec, text, sizeof text);
     return strdup(text);
+}
+
+/* Of the first bad element, once the command above has made the case again. */
+static char *explain_of(const verification *v, const cli_judged *x) {
+    char *text;
+    cli_place_text place;
+    if (!x->diagnosis || !x->diagnosis->first.known) return NULL;
+    const gla_bad_place *first = &x->diagnosis->first;
+    int length = asprintf(&text, "glassbox explain cases/%s.safetensors --at '%s' --profile %s", x->name,
+                          cli_place(first->output, first->at, place), cli_profile_text(&v->s->judging, &x->judgement));
+    return length < 0 ? NULL : text;
 }
 
 /* Something about a frame that keeps it from being judged. */
@@ -164,12 +150,13 @@ static void keep_missing(verification *v, const expected *e) {
     gla_case_complete(&spec, label, NULL);
     gla_problem p = {.B = spec.B, .T = spec.T, .H = spec.H, .dk = spec.dk, .dv = spec.dv};
     cli_judged x = {.name = e->name, .path = "stdin", .reproduce = reproduce_of(&spec)};
+    const cli_judging *s = &v->s->judging;
     gla_tensor_verdict *o = &x.judgement.tensor[GLA_O];
     *o = (gla_tensor_verdict){.judged = true, .verdict = GLA_BROKEN, .why = "no frame for this case"};
     gla_output_shape(&p, GLA_O, o->shape);
     x.judgement.verdict = GLA_BROKEN;
     x.judgement.judged = 1;
-    x.judgement.profile = v->s->profile ? v->s->profile : gla_profile_default(gla_dtype_format(v->s->generation.dtype));
+    x.judgement.profile = s->profile ? &s->declared : gla_profile_default(gla_dtype_format(v->s->generation.dtype));
     v->broken = true;
     keep(v, &x);
 }
@@ -182,6 +169,8 @@ static void free_results(verification *v) {
             free((gla_error *)x->error);
         }
         free((char *)x->reproduce);
+        free((char *)x->explain);
+        free((gla_diagnosis *)x->diagnosis);
     }
     free(v->judged);
     free(v->list);
@@ -199,25 +188,22 @@ static unsigned changed_inputs(const gla_tensor_file *own, const gla_tensor_file
     return changed;
 }
 
-static gla_status judge_case(const verification *v, const gla_case *c, gla_candidate *candidate, gla_judgement *g,
+/* Outputs of --only that the frame has not are missing. */
+static gla_status judge_case(const verification *v, const gla_case *c, unsigned changed, cli_judged *x,
                              gla_error *err) {
-    const gla_profile *profile = v->s->profile;
-    bool backward = false;
-    for (int i = GLA_OUTPUTS - 1; i >= 0; i--) {
-        const gla_case_output *x = &c->output[i];
-        if (!x->present) continue;
-        candidate->output[i].value = x->value;
-        candidate->output[i].format = gla_dtype_format(x->dtype);
-        candidate->output[i].wrong_shape = x->wrong_shape;
-        for (int d = 0; d < 4 && d < x->rank; d++) candidate->output[i].shape[d] = x->shape[d];
-        backward = backward || i >= GLA_DQ;
-        if (!v->s->profile) profile = gla_profile_default(candidate->output[i].format);
-    }
-    gla_truth truth;
-    gla_truth_options how = {.backward = backward, .close_enough = 0x1p-52, .threads = (int)v->s->threads};
-    gla_status status = gla_truth_compute(&c->problem, &how, &truth, err);
-    if (status == GLA_OK) status = gla_judge(&c->problem, candidate, &truth, profile, 0, (int)v->s->threads, g, err);
-    gla_truth_free(&truth);
+    const cli_judging *s = &v->s->judging;
+    gla_candidate candidate;
+    bool diagnosed;
+    gla_diagnosis *d = malloc(sizeof *d);
+    if (!d) return gla_fail(err, GLA_NO_MEMORY, "no memory for the diagnosis");
+    cli_outputs_of(c, &candidate);
+    cli_expect_outputs(s->only, &candidate);
+    candidate.changed = changed;
+    gla_status status = cli_judge(s, &c->problem, &candidate, (int)s->threads, NULL, &x->judgement, d, &diagnosed, err);
+    if (diagnosed)
+        x->diagnosis = d;
+    else
+        free(d);
     return status;
 }
 
@@ -226,15 +212,16 @@ static gla_status judge_frame(verification *v, expected *e, gla_tensor_file *fra
     gla_generated made;
     gla_tensor_file file = {0};
     gla_case c = {0};
-    gla_candidate candidate = {0};
+    unsigned changed = 0;
     cli_judged x = {.name = e->name, .path = "stdin"};
     gla_status status = gla_generate(&spec, &made, err);
     if (status == GLA_OK) status = cli_generation_file(&v->s->generation, &made, &file, err);
-    if (status == GLA_OK) candidate.changed = changed_inputs(&file, frame);
+    if (status == GLA_OK) changed = changed_inputs(&file, frame);
     if (status == GLA_OK) status = gla_case_build(&file, frame, e->name, NULL, &c, err);
-    if (status == GLA_OK) status = judge_case(v, &c, &candidate, &x.judgement, err);
+    if (status == GLA_OK) status = judge_case(v, &c, changed, &x, err);
     if (status == GLA_OK) {
         x.reproduce = reproduce_of(&made.spec);
+        x.explain = explain_of(v, &x);
         keep(v, &x);
     }
     gla_case_free(&c);
@@ -294,27 +281,12 @@ static void read_stream(verification *v) {
     }
 }
 
-static int write_reports(const verification *v) {
-    const settings *s = v->s;
-    gla_error err;
-    gla_status status = GLA_OK;
-    if (s->json) status = cli_report_json(s->json, v->judged, v->judged_count, &err);
-    if (status == GLA_OK && s->junit) status = cli_report_junit(s->junit, v->judged, v->judged_count, &err);
-    if (status == GLA_OK && s->markdown) status = cli_report_markdown(s->markdown, v->judged, v->judged_count, &err);
-    return status == GLA_OK ? CLI_PASS : cli_fail(name, &err);
-}
-
 static int summarise(const verification *v) {
-    static const int order[] = {CLI_MISMATCH, CLI_UNCERTAIN};
+    const cli_judging *s = &v->s->judging;
     int64_t passed = 0;
-    for (size_t i = 0; i < v->judged_count; i++) passed += cli_judged_exit(&v->judged[i], v->s->strict) == CLI_PASS;
+    for (size_t i = 0; i < v->judged_count; i++) passed += cli_judged_exit(&v->judged[i], s->strict) == CLI_PASS;
     printf("%" PRId64 " cases: %" PRId64 " answered, %" PRId64 " passed\n", v->cases, v->answered, passed);
-    for (size_t i = 0; i < v->judged_count && !v->broken; i++)
-        if (cli_judged_exit(&v->judged[i], v->s->strict) == CLI_BROKEN) return CLI_BROKEN;
-    for (size_t o = 0; o < sizeof order / sizeof order[0] && !v->broken; o++)
-        for (size_t i = 0; i < v->judged_count; i++)
-            if ((int)cli_judged_exit(&v->judged[i], v->s->strict) == order[o]) return order[o];
-    return v->broken ? CLI_BROKEN : CLI_PASS;
+    return v->broken ? CLI_BROKEN : cli_worst_exit(s, v->judged, v->judged_count);
 }
 
 static int verify(verification *v) {
@@ -323,13 +295,14 @@ static int verify(verification *v) {
     read_stream(v);
     for (int64_t i = 0; i < v->cases; i++)
         if (!v->list[i].seen) keep_missing(v, &v->list[i]);
-    int written = write_reports(v), status = summarise(v);
+    int written = cli_write_reports(&v->s->judging, name, v->judged, v->judged_count), status = summarise(v);
     return written != CLI_PASS ? written : status;
 }
 
 static int run(int argc, char **argv) {
     settings s = {.generation = cli_generation_default(), .timeout = 600, .megabytes = 1024};
     int ended = cli_parse(&options, argc, argv, &s);
+    if (ended == CLI_GO_ON) ended = cli_judging_open(&s.judging, name);
     if (ended != CLI_GO_ON) return ended;
     verification v = {.s = &s, .cases = cli_generation_cases(&s.generation)};
     if (v.cases < 0) return cli_complain(name, "no family '%.40s' (glassbox list shows them)", s.generation.family);

@@ -70,11 +70,11 @@ static void weigh_prediction(const gla_trial *t, unsigned silent, attempt *a) {
         double closer = fmin(d.truth / d.prediction, 1e12);
         if (!t->s->out[i].fails) {
             if (!(d.worst_prediction <= 2)) a->contradicts |= 1u << i; /* from 1, where the candidate may be */
-        } else if (closer >= CLOSER || (closer >= 2 && d.worst_prediction <= 1 && d.worst_truth > 1)) {
+        } else if (closer >= CLOSER || (closer > 1 && d.worst_prediction <= 1 && d.worst_truth > 2)) {
             a->explains |= 1u << i;
             logs += log(closer);
             explained++;
-        } else
+        } else if (!(closer >= 2))
             a->misses |= 1u << i;
     }
     a->closer = explained ? exp(logs / explained) : 0;
@@ -92,7 +92,7 @@ static void drop_coincidences(attempt *a) {
     const unsigned forward = FORWARD;
     int front = bits_of(a->misses & forward) + bits_of(a->contradicts & forward);
     int back = bits_of(a->misses & ~forward) + bits_of(a->contradicts & ~forward) / 2;
-    if (a->what->apart) return;
+    if (a->what->reach != GLA_TOGETHER) return;
     if (bits_of(a->explains & forward) <= front) a->explains &= ~forward;
     if (bits_of(a->explains & ~forward) <= back) a->explains &= forward;
 }
@@ -102,26 +102,55 @@ struct search {
     attempt *list;
 };
 
-static void try_one(void *data, size_t index) {
-    struct search *search = data;
-    attempt *a = &search->list[index];
-    gla_trial t = {.s = search->s, .variant = a->variant, .p = search->s->p};
-    if (a->what->predict(&t)) {
+/* Gate gradients are made of dq and dk: where these are wrong, they only follow. */
+static void drop_consequences(const gla_subject *s, attempt *a) {
+    const unsigned gates = 1u << GLA_DGK | 1u << GLA_DGV;
+    if ((s->out[GLA_DQ].fails || s->out[GLA_DK].fails) && (a->explains & ~gates) == 0) a->explains = 0;
+}
+
+/* False: it does not apply here. */
+static bool attempt_on(const gla_subject *s, attempt *a) {
+    gla_trial t = {.s = s, .variant = a->variant, .p = s->p};
+    bool applies = a->what->predict(&t);
+    if (applies) {
         weigh_prediction(&t, a->what->silent, a);
         drop_coincidences(a);
+        drop_consequences(s, a);
     }
     snprintf(a->sentence, sizeof a->sentence, "%s", a->what->sentence ? a->what->sentence : t.sentence);
     gla_memory_free(&t.memory);
+    return applies;
+}
+
+/* Where o or final_state is wrong, gradients only follow: what does not explain the forward needs no backward. */
+static bool forward_fails(const gla_subject *s) { return s->out[GLA_O].fails || s->out[GLA_FINAL_STATE].fails; }
+
+static void try_one(void *data, size_t index) {
+    struct search *search = data;
+    attempt *a = &search->list[index];
+    if (search->s->backward && forward_fails(search->s)) {
+        gla_subject forward = *search->s;
+        attempt first = *a;
+        forward.backward = false;
+        if (attempt_on(&forward, &first) && !(first.explains & FORWARD)) return;
+    }
+    attempt_on(search->s, a);
 }
 
 /* ---- the best of them ---- */
 
+enum { FREE = 16 }; /* a fit has a free number, and comes this many times nearer than it deserves */
+
+static int against(const attempt *a) { return a->what->reach == GLA_TOGETHER ? bits_of(a->contradicts) : 0; }
+
 static bool better(const attempt *a, const attempt *than) {
     if (!a->explains) return false;
     if (!than) return true;
-    int own = bits_of(a->explains) - (a->what->apart ? 0 : bits_of(a->contradicts));
-    int other = bits_of(than->explains) - (than->what->apart ? 0 : bits_of(than->contradicts));
-    return own > other || (own == other && a->closer > 2 * than->closer);
+    int own = bits_of(a->explains) - against(a);
+    int other = bits_of(than->explains) - against(than);
+    bool fitted = a->what->reach == GLA_FITTED, other_fitted = than->what->reach == GLA_FITTED;
+    double handicap = fitted == other_fitted ? 2 : fitted ? FREE : 1.0 / FREE;
+    return own > other || (own == other && a->closer > handicap * than->closer);
 }
 
 bool gla_name_cause(gla_diagnosis *out, const char *cause, const char *format, ...) {
@@ -145,7 +174,7 @@ static gla_status try_hypotheses(const gla_subject *s, int threads, gla_diagnosi
             for (int v = 0; v < h->variants; v++) search.list[at++] = (attempt){.what = h, .variant = v};
     gla_parallel(count, threads > 0 ? threads : gla_processors(), try_one, &search, NULL);
 
-    bool forward = s->out[GLA_O].fails || s->out[GLA_FINAL_STATE].fails; /* then gradients only follow */
+    bool forward = forward_fails(s);
     const attempt *best = NULL;
     for (size_t i = 0; i < count; i++)
         if ((!forward || (search.list[i].explains & FORWARD)) && better(&search.list[i], best)) best = &search.list[i];
@@ -158,40 +187,20 @@ static gla_status try_hypotheses(const gla_subject *s, int threads, gla_diagnosi
     return GLA_OK;
 }
 
-/* ---- another profile ---- */
-
-static gla_status try_profiles(const gla_problem *p, const gla_candidate *candidate, const gla_truth *truth,
-                               const gla_profile *declared, unsigned only, int threads, gla_diagnosis *out) {
-    static const struct {
-        const char *profile, *means;
-    } looser[] = {{"f32-chunk", "binary32 arithmetic in chunks"},
-                  {"f32-tf32", "tf32 operands"},
-                  {"chunk-f16", "f16 operands"},
-                  {"chunk-bf16", "bf16 operands"},
-                  {"bf16-state", "a state kept in bf16"}};
-    gla_candidate c = *candidate;
-    for (int i = 0; i < GLA_OUTPUTS; i++) c.output[i].allowed = NULL; /* stays as the declared profile has it */
-    for (size_t i = 0; i < sizeof looser / sizeof *looser; i++) {
-        gla_judgement other;
-        const gla_profile *profile = gla_profile_named(looser[i].profile);
-        if (strcmp(profile->name, declared->name) == 0) continue;
-        gla_status status = gla_judge(p, &c, truth, profile, only, threads, &other, NULL);
-        if (status != GLA_OK) return status;
-        if (other.verdict > GLA_MARGINAL) continue;
-        gla_name_cause(out, "profile", "consistent with %s: it passes under --profile %s", looser[i].means,
-                       looser[i].profile);
-        return GLA_OK;
-    }
-    return GLA_OK;
-}
-
 /* ---- together ---- */
 
-/* Sequence and block of heads with most bad elements: long sequences say more than short ones. */
+/* Not the first head or sequence if others do as well: it is right in kernels that use it for all. Nor the last head:
+ * its sums over all heads and over those so far are the same. */
+static int distinct(const gla_part *part, const gla_problem *p, int64_t heads) {
+    return 4 * (part->head > 0) + 2 * (part->sequence.n > 0) + (part->head + heads < p->H);
+}
+
+/* Sequence and block of heads with most bad elements, or nearly so: long sequences say more than short ones. */
 static void worst_block(const gla_problem *p, const gla_candidate *c, const gla_truth *truth, unsigned failing,
                         int64_t *n, int64_t *head) {
     int64_t heads = gla_unit_heads(p);
-    int64_t most = -1;
+    int64_t most = 0;
+    int best = -1;
     for (int64_t block = 0; block < p->N * (p->H / heads); block++) {
         gla_part part = gla_part_of(p, block / (p->H / heads), block % (p->H / heads) * heads, heads);
         int64_t bad = 0;
@@ -203,11 +212,12 @@ static void worst_block(const gla_problem *p, const gla_candidate *c, const gla_
             for (int64_t j = 0; j < count; j++)
                 bad += gla_is_bad(c, truth, (gla_output)i, gla_part_to_whole(&part, p, (gla_output)i, j));
         }
-        if (part.problem.T > 0 && bad > most) {
-            most = bad;
-            *n = part.sequence.n;
-            *head = part.head;
-        }
+        bool more = 3 * bad > 4 * most, as_many = 4 * bad >= 3 * most;
+        if (part.problem.T == 0 || !(more || (as_many && distinct(&part, p, heads) > best))) continue;
+        most = bad > most ? bad : most;
+        best = distinct(&part, p, heads);
+        *n = part.sequence.n;
+        *head = part.head;
     }
 }
 
@@ -215,8 +225,8 @@ static gla_status find_cause(const gla_subject *s, const gla_profile *declared, 
                              gla_diagnosis *out) {
     if (gla_pattern_of_nan(s, out)) return GLA_OK;
     gla_status status = try_hypotheses(s, threads, out);
-    if (status != GLA_OK || out->found) return status;
-    status = try_profiles(s->whole, s->candidate, s->truth, declared, only, threads, out);
+    if (status != GLA_OK || out->found || gla_pattern_of_formats(s, out)) return status;
+    status = gla_diagnose_profile(s, declared, only, threads, out);
     if (status != GLA_OK || out->found) return status;
     gla_pattern_of_errors(s, out);
     return GLA_OK;
@@ -225,7 +235,7 @@ static gla_status find_cause(const gla_subject *s, const gla_profile *declared, 
 gla_status gla_diagnose(const gla_problem *p, const gla_candidate *candidate, const gla_truth *truth,
                         const gla_judgement *judgement, unsigned only, int threads, gla_diagnosis *out,
                         gla_error *err) {
-    unsigned judged = 0, failing = 0;
+    unsigned judged = 0, failing = 0, replayed = 0;
     int64_t n = 0, head = 0;
     memset(out, 0, sizeof *out);
     snprintf(out->sentence, sizeof out->sentence, "no known cause fits");
@@ -233,7 +243,11 @@ gla_status gla_diagnose(const gla_problem *p, const gla_candidate *candidate, co
         const gla_tensor_verdict *v = &judgement->tensor[i];
         if (!v->judged || v->verdict == GLA_BROKEN || !candidate->output[i].allowed) continue;
         judged |= 1u << i;
-        if (v->verdict == GLA_FAIL) failing |= 1u << i;
+        if (v->verdict == GLA_FAIL) *(v->tier == 1 ? &replayed : &failing) |= 1u << i;
+    }
+    if (!failing && replayed) {
+        gla_name_cause(out, "replay", "no value is wrong, but the bits are not those of the declared arithmetic");
+        out->explains = replayed;
     }
     if (!failing) return GLA_OK;
     gla_diagnose_places(p, candidate, truth, judged, out);

@@ -5,27 +5,24 @@
  * A cause is a hypothesis about the kernel that predicts its outputs: the exact outputs of an altered problem (scale
  * 1, gates times ln 2, no initial state ...) or the true outputs altered (shifted, transposed, another head's ...). It
  * is tried on the sequence and block of heads that holds most bad elements, in units of each element's bound, and is
- * accepted for an output when the candidate is 8 times nearer to the prediction than to the truth (rms), or twice as
- * near and within the bound of it everywhere, though not of the truth. The hypothesis that explains most failing
- * outputs wins; among those that explain the same as closely, the most specific (they stand in that order in the
- * tables). What predicts nothing comes after: NaN where a chunk's decay passes the exponent range, a profile under
- * which the candidate passes, a biased rounding, a last partial chunk. "no known cause fits" is an answer. The cause
- * is likely, not proven: it is named for what it predicts.
+ * accepted for an output when the candidate is 8 times nearer to the prediction than to the truth (rms), or within the
+ * bound of the prediction everywhere, though at twice the bound from the truth somewhere. The hypothesis that explains
+ * most failing outputs wins; among those that explain the same as closely, the most specific (they stand in that order
+ * in the tables), and a fit, which has a free number, only if it is much nearer. Where o or final_state fail it must
+ * explain one of them, since gradients follow; where dq or dk fail, gate gradients alone are no explanation.
+ * What predicts nothing comes around that: first NaN where a chunk's decay passes the exponent range; after the
+ * predictions values of a narrower format, then a profile under which the candidate passes, then a biased rounding, a
+ * last partial chunk and the like. "no known cause fits" is an answer: data/diagnosis.txt says how often. The cause
+ * is likely, not proven: it is named for what it predicts. Outputs that fail tier 1 alone have right values; if no
+ * other fails, the cause is "replay".
  */
 #ifndef GLASSBOX_DIAGNOSE_H
 #define GLASSBOX_DIAGNOSE_H
 
 #include "judge.h"
+#include "place.h"
 
-enum { GLA_STRETCHES = 64, GLA_CHUNK = 64 };
-
-/* The first bad element in the order of the recurrence; its token within its sequence, chunks of GLA_CHUNK. */
-typedef struct gla_bad_place {
-    bool known; /* false: no element is over its bound */
-    gla_output output;
-    int64_t at[4];                       /* [b,t,h,i], of states [n,h,i,j] */
-    int64_t sequence, token, chunk, row; /* token -1 for states */
-} gla_bad_place;
+enum { GLA_STRETCHES = 64 };
 
 /* The share of bad elements, 0 .. 1, in equal stretches of heads and of tokens (in storage order); states have no
  * tokens. */
@@ -36,13 +33,16 @@ typedef struct gla_shares {
 
 typedef struct gla_diagnosis {
     bool found;
-    char cause[32];     /* "scale-twice": for machines; "" if none fits */
-    char sentence[280]; /* for people; "no known cause fits" if none does */
-    unsigned explains;  /* outputs that the cause explains, bit mask of 1u << gla_output */
-    double closer;      /* how many times nearer to the prediction than to the truth; 0: not a prediction */
-    gla_bad_place first;
+    char cause[32];      /* "scale-twice": for machines; "" if none fits */
+    char sentence[280];  /* for people; "no known cause fits" if none does */
+    unsigned explains;   /* outputs that the cause explains, bit mask of 1u << gla_output */
+    double closer;       /* how many times nearer to the prediction than to the truth; 0: not a prediction */
+    gla_bad_place first; /* the first element over its bound, in the order in which the output is made */
     gla_shares share[GLA_OUTPUTS];
 } gla_diagnosis;
+
+/* dk dv dg dgv are made from a sequence's last token back, all else from its first on. */
+bool gla_made_backwards(gla_output name);
 
 /* Of a judgement that is FAIL, made from the same problem, candidate and truth, with candidate->output[].allowed filled
  * for every output that was judged. only and threads as for gla_judge. Errors: GLA_NO_MEMORY, GLA_UNSUPPORTED. */

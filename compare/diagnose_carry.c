@@ -5,7 +5,8 @@
  *     S_in(c+1) = through(c) S_in(c) + what chunk c adds           right; first the initial state
  *     F_in(c-1) = through(c) F_in(c) + what chunk c sends back     right; last dfinal_state
  * A fault alters one of the two lines: the carry is lost, none enters at all (not even at the end), only the
- * neighbour's is seen, or it is not decayed. The other line stays right.
+ * neighbour's is seen, or it is not decayed. The other line stays right. Or only the last, partial chunk is at fault:
+ * its decay is that of a whole chunk, or none, or its last tokens never enter the state.
  */
 #include <math.h>
 #include <stdio.h>
@@ -120,16 +121,77 @@ static void set_ends(gla_trial *t, const carry *c, fault forward, fault backward
         t->value[GLA_DINITIAL_STATE] = NULL;
 }
 
+/* Has output `name` a bad element among its tokens first .. end - 1? */
+static bool bad_among(const gla_subject *s, gla_output name, int64_t first, int64_t end) {
+    int64_t width = s->out[name].shape[2] * s->out[name].shape[3];
+    for (int64_t i = first * width; s->out[name].got && i < end * width; i++)
+        if (!(s->out[name].weight[i] * fabs(s->out[name].got[i] - s->out[name].want[i]) <= 1)) return true;
+    return false;
+}
+
+/* What comes from chunk to chunk leaves the first chunk's o alone, and the last chunk's dk and dv: that costs no run.
+ */
+static bool possible(const gla_subject *s, int64_t C, fault forward, fault backward) {
+    int64_t last = (s->p.T - 1) / C * C;
+    if (s->p.T <= C) return false;
+    if (forward != RIGHT && forward != NONE && bad_among(s, GLA_O, 0, C)) return false;
+    if (forward != RIGHT || backward == RIGHT || backward == NONE) return true;
+    return !bad_among(s, GLA_DK, last, s->p.T) && !bad_among(s, GLA_DV, last, s->p.T);
+}
+
 static bool carried(gla_trial *t, fault forward, fault backward) {
+    int64_t C = chunk_sizes[t->variant % CHUNK_SIZES];
     carry c;
+    if (!possible(t->s, C, forward, backward)) return false;
     if ((forward == UNDECAYED || backward == UNDECAYED) && !t->p.gk.at && !t->p.gv.at) return false;
     if (backward != RIGHT && !t->s->backward) return false;
-    if (!cut(t, chunk_sizes[t->variant % CHUNK_SIZES], &c)) return false;
+    if (!cut(t, C, &c)) return false;
     fill_forward(t->s, &c, forward);
     fill_backward(t->s, &c, backward);
     if (!gla_trial_run(t)) return false;
     set_ends(t, &c, forward, backward);
     return true;
+}
+
+/* ---- the last, partial chunk ---- */
+
+enum { TAIL_FAULTS = 4, SUBCHUNK = 16 };
+
+/* The chunk of `rest` tokens decays the state as one of C tokens would, or not at all. */
+static bool tail_decay(gla_trial *t, int64_t C, int64_t rest, bool full) {
+    carry c;
+    double *S = gla_trial_want(t, GLA_FINAL_STATE);
+    if (!S || (!t->p.gk.at && !t->p.gv.at) || !cut(t, C, &c)) return false;
+    fill_forward(t->s, &c, RIGHT);
+    for (int64_t i = 0; i < c.state; i++) {
+        int64_t at = (c.N - 1) * c.state + i;
+        S[i] = c.added[at] + c.initial[at] * (full ? pow(c.through[at], (double)C / (double)rest) : 1);
+    }
+    return true;
+}
+
+/* The last `lost` tokens are not written. */
+static bool tail_lost(gla_trial *t, int64_t lost) {
+    double *all[GLA_OUTPUTS] = {0}, *k = gla_trial_edit(t, GLA_IN_K);
+    int64_t width = t->p.k.heads * t->p.dk;
+    if (!k) return false;
+    memset(k + (t->p.T - lost) * width, 0, (size_t)(lost * width) * sizeof *k);
+    if (!gla_trial_outputs(t, &t->p, all)) return false;
+    t->value[GLA_FINAL_STATE] = all[GLA_FINAL_STATE];
+    return true;
+}
+
+/* Of the final state alone. */
+static bool tail(gla_trial *t) {
+    static const char *const faults[TAIL_FAULTS] = {"decays it as a whole chunk would", "does not decay it",
+                                                    "is not in it past the last multiple of 16", "is not in it"};
+    int64_t C = chunk_sizes[t->variant % CHUNK_SIZES], rest = t->p.T % C, what = t->variant / CHUNK_SIZES;
+    if (!t->s->out[GLA_FINAL_STATE].fails || t->s->out[GLA_O].fails || rest == 0 || rest == t->p.T) return false;
+    if (what == 2 && (rest % SUBCHUNK == 0 || rest < SUBCHUNK)) return false;
+    snprintf(t->sentence, sizeof t->sentence,
+             "final_state is wrong by the last, partial chunk (%d of %d tokens), which %s", (int)rest, (int)C,
+             faults[what]);
+    return what < 2 ? tail_decay(t, C, rest, what == 0) : tail_lost(t, what == 2 ? rest % SUBCHUNK : rest);
 }
 
 static void say(gla_trial *t, const char *what) {
@@ -168,8 +230,9 @@ static bool backward_carry(gla_trial *t) {
 #define GATE_GRADIENTS (BIT(GLA_DGK) | BIT(GLA_DGV))
 
 const gla_hypothesis gla_altered_carries[] = {
-    {"carry-lost", NULL, CHUNK_SIZES, carry_lost, 0, false},
-    {"carry", NULL, (FAULTS - 1) * CHUNK_SIZES, forward_carry, GATE_GRADIENTS, false},
-    {"carry-back", NULL, (FAULTS - 1) * CHUNK_SIZES, backward_carry, GATE_GRADIENTS, false},
-    {NULL, NULL, 0, NULL, 0, false},
+    {"tail-state", NULL, TAIL_FAULTS *CHUNK_SIZES, tail, 0, GLA_APART},
+    {"carry-lost", NULL, CHUNK_SIZES, carry_lost, 0, GLA_TOGETHER},
+    {"carry", NULL, (FAULTS - 1) * CHUNK_SIZES, forward_carry, GATE_GRADIENTS, GLA_TOGETHER},
+    {"carry-back", NULL, (FAULTS - 1) * CHUNK_SIZES, backward_carry, GATE_GRADIENTS, GLA_TOGETHER},
+    {NULL, NULL, 0, NULL, 0, GLA_TOGETHER},
 };

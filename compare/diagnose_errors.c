@@ -62,7 +62,8 @@ static bool only_the_tail(const gla_subject *s, gla_diagnosis *out) {
     spread x = find_spread(s);
     for (size_t i = 0; i < sizeof chunk_sizes / sizeof *chunk_sizes; i++) {
         int64_t tail = s->p.T % chunk_sizes[i], start = s->p.T - tail;
-        if (start > 0 && tail > 0 && x.first >= start && 2 * x.tokens >= tail)
+        bool enough = tail > 1 || (tail == 1 && chunk_sizes[i] == GLA_CHUNK); /* one token says little */
+        if (start > 0 && enough && x.first >= start && 2 * x.tokens >= tail)
             return gla_name_cause(out, "tail",
                                   "only the last, partial chunk is wrong: %d tokens after %d (chunks of %d)", (int)tail,
                                   (int)start, (int)chunk_sizes[i]);
@@ -75,7 +76,7 @@ static bool after_the_first_chunk(const gla_subject *s, gla_diagnosis *out) {
     spread x = find_spread(s);
     for (size_t i = 0; i < sizeof chunk_sizes / sizeof *chunk_sizes; i++) {
         int64_t C = chunk_sizes[i], rest = s->p.T - C;
-        if (rest > 0 && x.first >= C && x.first < C + C / 8 && 2 * x.tokens >= rest)
+        if (rest > 0 && x.first >= C && x.first < C + 4 && x.tokens >= 4 && 2 * x.tokens >= rest)
             return gla_name_cause(
                 out, "entering-state",
                 "errors start at token %d, in chunk 1: the state that enters a chunk (of %d) is wrong", (int)x.first,
@@ -84,7 +85,7 @@ static bool after_the_first_chunk(const gla_subject *s, gla_diagnosis *out) {
     return false;
 }
 
-/* All bad elements of an output within one aligned group of 4 .. 64 columns, half of the columns or fewer. */
+/* The bad elements of an output fill one aligned group of 4 .. 64 columns, half of the columns or fewer. */
 static bool one_column_group(const gla_subject *s, gla_diagnosis *out) {
     for (int name = 0; name < GLA_OUTPUTS; name++) {
         if (!fails_by_token(s, name)) continue;
@@ -96,7 +97,7 @@ static bool one_column_group(const gla_subject *s, gla_diagnosis *out) {
             if (i % D > last) last = i % D;
         }
         for (int64_t group = 4; group <= 64 && 2 * group <= D; group *= 2)
-            if (bad >= 2 * group && last >= 0 && first / group == last / group)
+            if (bad >= 3 * group && first % group == 0 && last == first + group - 1)
                 return gla_name_cause(out, "columns", "only columns %d to %d of %s are wrong: one tile of the result",
                                       (int)first, (int)last, gla_output_names[name]);
     }
@@ -107,7 +108,7 @@ static bool one_column_group(const gla_subject *s, gla_diagnosis *out) {
 static bool state_of_the_tail(const gla_subject *s, gla_diagnosis *out) {
     bool wrong = s->out[GLA_FINAL_STATE].got && s->out[GLA_FINAL_STATE].fails;
     bool right = s->out[GLA_O].got && !s->out[GLA_O].fails;
-    if (!wrong || !right || s->p.T % GLA_CHUNK == 0 || relative_error(s, GLA_FINAL_STATE) < 0.02) return false;
+    if (!wrong || !right || s->p.T % GLA_CHUNK == 0 || !(relative_error(s, GLA_FINAL_STATE) >= 0.02)) return false;
     return gla_name_cause(out, "tail-state",
                           "final_state is wrong while o is right: the last, partial chunk (%d of %d tokens) enters it "
                           "with the wrong decay or not at all",
@@ -117,7 +118,7 @@ static bool state_of_the_tail(const gla_subject *s, gla_diagnosis *out) {
 /* ---- how large they are ---- */
 
 /* Every value a number of a narrower format, while most true values, rounded to the output's own, are not. */
-static bool narrow_numbers(const gla_subject *s, gla_diagnosis *out) {
+bool gla_pattern_of_formats(const gla_subject *s, gla_diagnosis *out) {
     static const gla_format *const narrow[] = {&gla_bf16, &gla_f16, &gla_tf32};
     for (int i = 0; i < GLA_OUTPUTS; i++)
         for (size_t f = 0; f < sizeof narrow / sizeof *narrow; f++) {
@@ -133,7 +134,8 @@ static bool narrow_numbers(const gla_subject *s, gla_diagnosis *out) {
                 return gla_name_cause(out, "narrow",
                                       "every value of %s is a %s number: rounded to it, or kept in it, "
                                       "before it was stored as %s",
-                                      gla_output_names[i], narrow[f]->name, own->name);
+                                      gla_output_names[i], narrow[f] == &gla_f16 ? "f16 (and tf32)" : narrow[f]->name,
+                                      own->name);
         }
     return false;
 }
@@ -143,7 +145,7 @@ static bool narrow_numbers(const gla_subject *s, gla_diagnosis *out) {
 static bool truncated(const gla_subject *s, gla_diagnosis *out) {
     for (int name = 0; name < GLA_OUTPUTS; name++) {
         double towards = 0, all = 0, square = 0;
-        if (!fails_by_token(s, name) || relative_error(s, (gla_output)name) > 0.02) continue;
+        if (!fails_by_token(s, name) || !(relative_error(s, (gla_output)name) <= 0.02)) continue;
         for (int64_t i = 0; i < s->out[name].count; i++) {
             double want = s->out[name].want[i], w = s->out[name].weight[i] * (s->out[name].got[i] - want);
             if (!isfinite(w) || want == 0) continue;
@@ -183,7 +185,7 @@ static bool growing(const gla_subject *s, gla_diagnosis *out) {
 
 bool gla_pattern_of_errors(const gla_subject *s, gla_diagnosis *out) {
     static bool (*const patterns[])(const gla_subject *, gla_diagnosis *) = {
-        narrow_numbers, one_column_group, only_the_tail, after_the_first_chunk, state_of_the_tail, truncated, growing};
+        one_column_group, only_the_tail, after_the_first_chunk, state_of_the_tail, truncated, growing};
     for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++)
         if (patterns[k](s, out)) return true;
     return false;

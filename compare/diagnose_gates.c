@@ -89,10 +89,12 @@ static bool one_gate_ignored(gla_trial *t) {
  * |g|, writes sigma k and is read by sigma q. Key gates alone, one head for q k g. */
 static bool log_as_factor(gla_trial *t) {
     gla_problem *p = &t->p;
+    double *S, *last;
     if (!p->gk.at || p->gv.at || p->gk.heads != p->q.heads || p->gk.heads != p->k.heads) return false;
     double *g = gla_trial_edit(t, GLA_IN_GK), *q = gla_trial_edit(t, GLA_IN_Q), *k = gla_trial_edit(t, GLA_IN_K);
-    if (t->memory.full) return false;
     int64_t width = p->gk.heads * p->dk;
+    last = gla_memory_take(&t->memory, width); /* sigma_T */
+    if (t->memory.full) return false;
     for (int64_t c = 0; c < width; c++) {
         double sign = 1, grown = 0;
         for (int64_t i = c; i < p->T * width; i += width) {
@@ -103,8 +105,12 @@ static bool log_as_factor(gla_trial *t) {
             k[i] *= sign;
             if (!(grown < 600)) return false; /* no finite outputs to compare with */
         }
+        last[c] = sign;
     }
-    return gla_trial_run(t);
+    if (!gla_trial_run(t)) return false;
+    S = t->value[GLA_FINAL_STATE];
+    for (int64_t i = 0; p->H == p->gk.heads && i < width * p->dv; i++) S[i] *= last[i / p->dv];
+    return true;
 }
 
 /* g_{t-1} or g_{t+1} in the place of g_t. */
@@ -142,23 +148,24 @@ static bool write_then_decay(gla_trial *t) {
 }
 
 const gla_hypothesis gla_altered_gates[] = {
-    {"gates-ignored", "the gates are ignored: nothing decays", 1, gates_ignored, GATE_GRADIENTS, false},
-    {"one-gate-ignored", NULL, 2, one_gate_ignored, GATE_GRADIENTS, false},
+    {"gates-ignored", "the gates are ignored: nothing decays", 1, gates_ignored, GATE_GRADIENTS, GLA_TOGETHER},
+    {"one-gate-ignored", NULL, 2, one_gate_ignored, GATE_GRADIENTS, GLA_TOGETHER},
     {"gate-base-2", "the natural-log gates were taken to base 2: decays are 2^g instead of e^g", 1, base_two,
-     GATE_GRADIENTS, false},
+     GATE_GRADIENTS, GLA_TOGETHER},
     {"gate-base-e", "gates were converted to base 2 but raised in base e: decays are e^(g / ln 2)", 1, base_e,
-     GATE_GRADIENTS, false},
-    {"decay-twice", "the decay is applied twice: e^(2 g)", 1, decay_twice, GATE_GRADIENTS, false},
+     GATE_GRADIENTS, GLA_TOGETHER},
+    {"decay-twice", "the decay is applied twice: e^(2 g)", 1, decay_twice, GATE_GRADIENTS, GLA_TOGETHER},
     {"log-gate-as-gate", "the log gate was taken as the decay itself: S is multiplied by g instead of e^g", 1,
-     log_as_factor, GATE_GRADIENTS | BIT(GLA_DQ) | BIT(GLA_DK), false},
+     log_as_factor, GATE_GRADIENTS | BIT(GLA_DQ) | BIT(GLA_DK), GLA_TOGETHER},
     {"gate-as-log-gate", "the decay e^g was taken for the log gate: S is multiplied by e^(e^g)", 1, factor_as_log,
-     GATE_GRADIENTS, false},
+     GATE_GRADIENTS, GLA_TOGETHER},
     {"decay-after-write", "decay and write are swapped: the write of a token is decayed by its own gate", 1,
-     write_then_decay, GATE_GRADIENTS | BIT(GLA_DK) | BIT(GLA_DV), false},
-    {"gate-rounded", "the gates were rounded to bf16", 1, gates_rounded, GATE_GRADIENTS, false},
-    {"gate-sum-rounded", NULL, 4, sums_rounded, GATE_GRADIENTS, false},
-    {"gate-shifted", NULL, 2, gate_shifted, GATE_GRADIENTS, false},
-    {"reset-lost", "a gate of -inf does not reset: it was taken as no decay", 1, reset_lost, GATE_GRADIENTS, false},
-    {"gate-clamped", NULL, 8, clamped, GATE_GRADIENTS, false},
-    {NULL, NULL, 0, NULL, 0, false},
+     write_then_decay, GATE_GRADIENTS | BIT(GLA_DK) | BIT(GLA_DV), GLA_TOGETHER},
+    {"gate-rounded", "the gates were rounded to bf16", 1, gates_rounded, GATE_GRADIENTS, GLA_TOGETHER},
+    {"gate-sum-rounded", NULL, 4, sums_rounded, GATE_GRADIENTS, GLA_TOGETHER},
+    {"gate-shifted", NULL, 2, gate_shifted, GATE_GRADIENTS, GLA_TOGETHER},
+    {"reset-lost", "a gate of -inf does not reset: it was taken as no decay", 1, reset_lost, GATE_GRADIENTS,
+     GLA_TOGETHER},
+    {"gate-clamped", NULL, 8, clamped, GATE_GRADIENTS, GLA_TOGETHER},
+    {NULL, NULL, 0, NULL, 0, GLA_TOGETHER},
 };

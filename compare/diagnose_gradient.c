@@ -100,6 +100,22 @@ static bool gate_gradient_summed(gla_trial *t) {
     return !t->memory.full;
 }
 
+/* dg_{t-1} in the place of dg_t, but at the first token of a chunk. */
+static bool gate_gradient_early(gla_trial *t) {
+    static const int64_t sizes[] = {64, 128, 32, 16};
+    int64_t C = sizes[t->variant];
+    for (int i = GLA_DGK; i <= GLA_DGV; i++) {
+        double *to = t->p.T < MOST_TOKENS ? NULL : gla_trial_want(t, (gla_output)i);
+        int64_t width = t->s->out[i].shape[2] * t->s->out[i].shape[3];
+        for (int64_t j = width; to && j < t->s->out[i].count; j++)
+            if (j / width % C != 0) to[j] = t->s->out[i].want[j - width];
+    }
+    snprintf(t->sentence, sizeof t->sentence,
+             "the suffix sum of the gate gradient starts a token early: dg_t holds token t-1 as well (chunks of %d)",
+             (int)C);
+    return true;
+}
+
 /* d_t = reader_t dreader_t - writer_t dwriter_t left out of its own suffix sum, dg'_t = dg_t - d_t, or counted twice */
 static bool gate_gradient_shifted(gla_trial *t) {
     for (int i = GLA_DGK; i <= GLA_DGV; i++) {
@@ -135,11 +151,12 @@ static bool gate_gradient_offset(gla_trial *t) {
 }
 
 const gla_hypothesis gla_altered_gradients[] = {
-    {"dg-final-state-term", NULL, END_FAULTS *END_CHUNKS, gate_gradient_end, 0, true},
-    {"dg-inside-chunks", NULL, 4, gate_gradient_chunks, 0, true},
-    {"dg-summed-over-heads", "the gate gradient is summed over the heads", 1, gate_gradient_summed, 0, true},
-    {"dg-own-token", NULL, 2, gate_gradient_shifted, 0, true},
+    {"dg-final-state-term", NULL, END_FAULTS *END_CHUNKS, gate_gradient_end, 0, GLA_APART},
+    {"dg-inside-chunks", NULL, 4, gate_gradient_chunks, 0, GLA_APART},
+    {"dg-summed-over-heads", "the gate gradient is summed over the heads", 1, gate_gradient_summed, 0, GLA_APART},
+    {"dg-own-token", NULL, 2, gate_gradient_shifted, 0, GLA_APART},
+    {"dg-token-early", NULL, 4, gate_gradient_early, 0, GLA_APART},
     {"dg-offset", "the gate gradient is off by a constant over the tokens of each channel", 1, gate_gradient_offset, 0,
-     true},
-    {NULL, NULL, 0, NULL, 0, false},
+     GLA_FITTED},
+    {NULL, NULL, 0, NULL, 0, GLA_TOGETHER},
 };

@@ -31,13 +31,14 @@ static bool borrow(gla_trial *t, gla_input name, int64_t n, int64_t head) {
     return gla_trial_run(t);
 }
 
-/* One input of another head: head 0, the one before, the one after. */
+/* One input of another head: head 0, the one before, the one after, around the end. */
 static bool other_head(gla_trial *t) {
     const gla_subject *s = t->s;
     gla_input name = borrowed[t->variant % BORROWED];
     int64_t which = t->variant / BORROWED;
-    int64_t head = which == 0 ? 0 : which == 1 ? s->head - s->heads : s->head + s->heads;
-    if (head < 0 || head == s->head || head + s->heads > s->whole->H) return false;
+    int64_t H = s->whole->H, step = which == 1 ? H - s->heads : s->heads;
+    int64_t head = which == 0 ? 0 : (s->head + step) % H;
+    if (head == s->head || (which > 0 && head == 0)) return false;
     snprintf(t->sentence, sizeof t->sentence, "head %d was computed with %s of head %d", (int)s->head,
              gla_input_names[name], (int)head);
     return borrow(t, name, s->n, head);
@@ -46,8 +47,9 @@ static bool other_head(gla_trial *t) {
 static bool other_sequence(gla_trial *t) {
     const gla_subject *s = t->s;
     gla_input name = borrowed[t->variant % BORROWED];
-    int64_t which = t->variant / BORROWED, n = which == 0 ? 0 : which == 1 ? s->n - 1 : s->n + 1;
-    if (n < 0 || n == s->n || n >= s->whole->N) return false;
+    int64_t which = t->variant / BORROWED, N = s->whole->N;
+    int64_t n = which == 0 ? 0 : (s->n + (which == 1 ? N - 1 : 1)) % N;
+    if (n == s->n || (which > 0 && n == 0)) return false;
     if (!gla_is_state_input(name) && gla_sequence_at(s->whole, n).length != s->p.T) return false;
     snprintf(t->sentence, sizeof t->sentence, "sequence %d was computed with %s of sequence %d", (int)s->n,
              gla_input_names[name], (int)n);
@@ -73,20 +75,29 @@ static bool take_modulo(gla_trial *t, gla_input name) {
     return true;
 }
 
-/* Shared heads taken by h mod heads instead of by h / group. */
+/* Shared heads taken by h mod heads instead of by h / group: of all inputs, or (variants 1 ..) of one. */
 static bool heads_modulo(gla_trial *t) {
-    bool any = false;
-    for (int i = 0; i < GLA_INPUTS; i++) any = take_modulo(t, (gla_input)i) || any;
-    return any && gla_trial_run(t);
+    int taken = 0;
+    gla_input one = GLA_IN_Q;
+    for (int i = 0; i < GLA_INPUTS; i++) {
+        if ((t->variant > 0 && i != t->variant - 1) || !take_modulo(t, (gla_input)i)) continue;
+        one = (gla_input)i;
+        taken++;
+    }
+    if (t->variant == 0 && taken < 2) return false; /* its own variant says which */
+    snprintf(t->sentence, sizeof t->sentence, "shared heads%s%s are taken by h mod heads instead of by h / group",
+             t->variant > 0 ? " of " : "", t->variant > 0 ? gla_input_names[one] : "");
+    return taken > 0 && gla_trial_run(t);
 }
 
 /* ---- how the tensors were read ---- */
 
-/* The case's tokens as heads and its heads as tokens: the recurrence runs along the heads. */
+/* The case's tokens as heads and its heads as tokens: the recurrence runs along the heads. Head 0 would see itself
+ * alone, and look like any kernel that sees no other token. */
 static bool axes_exchanged(gla_trial *t) {
     const gla_problem *w = t->s->whole;
     gla_problem p = *w;
-    if (w->T == 1 || w->H == 1 || w->cu_seqlens || w->reverse || t->s->heads > 1) return false;
+    if (w->T == 1 || t->s->head == 0 || w->cu_seqlens || w->reverse || t->s->heads > 1) return false;
     p.T = w->H;
     p.H = w->T;
     p.scale = gla_scale_of(w);
@@ -112,7 +123,7 @@ static bool axes_exchanged(gla_trial *t) {
     return !t->memory.full;
 }
 
-/* The memory [B,T,H,D] read, and the outputs written, as [B,H,T,D]. */
+/* The memory [B,T,H,D] read as [B,H,T,D], and the outputs written so (variant 0) or as they should be (1). */
 static bool heads_first(gla_trial *t) {
     const gla_problem *w = t->s->whole;
     gla_problem p = *w;
@@ -128,6 +139,8 @@ static bool heads_first(gla_trial *t) {
         x->stride[2] = w->T * shape[3];
     }
     double *all[GLA_OUTPUTS] = {0};
+    snprintf(t->sentence, sizeof t->sentence, "tensors [B,T,H,D] are read%s as [B,H,T,D]%s",
+             t->variant == 0 ? " and written" : "", t->variant == 0 ? "" : ", though written right");
     if (!gla_trial_outputs(t, &p, all)) return false;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!all[i] || t->s->out[i].count == 0) continue;
@@ -136,7 +149,8 @@ static bool heads_first(gla_trial *t) {
         for (int64_t row = 0; to && row < t->s->out[i].count / D; row++) {
             int64_t flat = row * H + t->s->head; /* of B's part: which [token,head] row the memory holds there */
             int64_t from = gla_is_state_output((gla_output)i) ? (n * H + t->s->head) * w->dk + row
-                                                              : n * T * H + flat % T * H + flat / T;
+                           : t->variant == 0                  ? n * T * H + flat % T * H + flat / T
+                                                              : n * T * H + flat;
             memcpy(to + row * D, all[i] + from * D, (size_t)D * sizeof(double));
         }
     }
@@ -144,13 +158,12 @@ static bool heads_first(gla_trial *t) {
 }
 
 const gla_hypothesis gla_altered_layouts[] = {
-    {"other-head", NULL, 3 * BORROWED, other_head, 0, false},
-    {"other-sequence", NULL, 3 * BORROWED, other_sequence, 0, false},
-    {"heads-modulo", "shared heads are taken by h mod heads instead of by h / group", 1, heads_modulo,
-     ~(BIT(GLA_O) | BIT(GLA_FINAL_STATE)), false},
+    {"other-head", NULL, 3 * BORROWED, other_head, 0, GLA_TOGETHER},
+    {"other-sequence", NULL, 3 * BORROWED, other_sequence, 0, GLA_TOGETHER},
+    {"heads-modulo", NULL, 1 + GLA_INPUTS, heads_modulo, ~(BIT(GLA_O) | BIT(GLA_FINAL_STATE)), GLA_TOGETHER},
     {"axes-exchanged", "tokens and heads are exchanged: the recurrence runs along the heads", 1, axes_exchanged, 0,
-     false},
-    {"heads-first", "tensors [B,T,H,D] are read and written as [B,H,T,D]", 1, heads_first, 0, false},
-    {"q-k-exchanged", "q and k are exchanged", 1, exchanged, ~(BIT(GLA_O) | BIT(GLA_FINAL_STATE)), false},
-    {NULL, NULL, 0, NULL, 0, false},
+     GLA_TOGETHER},
+    {"heads-first", NULL, 2, heads_first, 0, GLA_TOGETHER},
+    {"q-k-exchanged", "q and k are exchanged", 1, exchanged, ~(BIT(GLA_O) | BIT(GLA_FINAL_STATE)), GLA_TOGETHER},
+    {NULL, NULL, 0, NULL, 0, GLA_TOGETHER},
 };

@@ -209,14 +209,14 @@ static bool boundaries_ignored(gla_trial *t) {
 
 const gla_hypothesis gla_altered_order[] = {
     {"read-exclusive", "the read is exclusive: o_t reads S_{t-1}, before the decay and write of token t", 1, read_early,
-     0, false},
-    {"read-late", "o_t reads S_{t+1}: the read comes one token late", 1, read_late, 0, false},
+     0, GLA_TOGETHER},
+    {"read-late", "o_t reads S_{t+1}: the read comes one token late", 1, read_late, 0, GLA_TOGETHER},
     {"diagonal-lost", "the diagonal is lost: no token sees its own write", 1, diagonal_lost,
-     BIT(GLA_FINAL_STATE) | BIT(GLA_DGK) | BIT(GLA_DGV) | BIT(GLA_DINITIAL_STATE), false},
-    {"future-seen", NULL, LEAKS, future_seen, 0, false},
-    {"one-token", NULL, 8, one_token, ~BIT(GLA_O), false},
+     BIT(GLA_FINAL_STATE) | BIT(GLA_DGK) | BIT(GLA_DGV) | BIT(GLA_DINITIAL_STATE), GLA_TOGETHER},
+    {"future-seen", NULL, LEAKS, future_seen, 0, GLA_TOGETHER},
+    {"one-token", NULL, 8, one_token, ~BIT(GLA_O), GLA_TOGETHER},
     {"boundaries-ignored", "sequence boundaries (cu_seqlens) are ignored: the state runs on", 1, boundaries_ignored, 0,
-     false},
-    {"direction", NULL, 1, other_direction, 0, false},
-    {NULL, NULL, 0, NULL, 0, false},
+     GLA_TOGETHER},
+    {"direction", NULL, 1, other_direction, 0, GLA_TOGETHER},
+    {NULL, NULL, 0, NULL, 0, GLA_TOGETHER},
 };

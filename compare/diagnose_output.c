@@ -145,11 +145,23 @@ static double factor_of(const gla_subject *s, gla_output name) {
     return below > 0 ? above / below : NAN;
 }
 
+/* Is got the factor times want, but for what rounding allows? A fit may be near without being the answer. */
+static bool is_multiple(const gla_subject *s, gla_output name, double factor) {
+    double limit = 4 * fmax(1, fabs(factor));
+    for (int64_t j = 0; j < s->out[name].count; j++) {
+        double far = fabs(s->out[name].got[j] - factor * s->out[name].want[j]);
+        if (isfinite(far) && !(far * s->out[name].weight[j] <= limit)) return false;
+    }
+    return true;
+}
+
 static bool times_factor(gla_trial *t) {
     double scale = t->p.scale, root = sqrt((double)t->p.dk), factor = NAN;
     for (int i = GLA_OUTPUTS - 1; i >= 0; i--) {
         if (!t->s->out[i].got || t->s->out[i].count < MOST_TOKENS) continue;
-        double here = factor_of(t->s, (gla_output)i), *to = gla_trial_want(t, (gla_output)i);
+        double here = factor_of(t->s, (gla_output)i);
+        if (!isfinite(here) || !is_multiple(t->s, (gla_output)i, here)) continue;
+        double *to = gla_trial_want(t, (gla_output)i);
         for (int64_t j = 0; to && j < t->s->out[i].count; j++) to[j] *= here;
         if (t->s->out[i].fails) factor = here;
     }
@@ -167,7 +179,7 @@ static bool times_factor(gla_trial *t) {
     const char *means = "";
     for (size_t k = 0; k < sizeof known / sizeof *known && !*means; k++)
         if (fabs(factor / known[k].value - 1) < 0x1p-8) means = known[k].means;
-    snprintf(t->sentence, sizeof t->sentence, "every value is %.4g times the truth%s", factor, means);
+    snprintf(t->sentence, sizeof t->sentence, "every value is %.3g times the truth%s", factor, means);
     return isfinite(factor);
 }
 
@@ -182,17 +194,18 @@ static bool stored_truncated(gla_trial *t) {
 }
 
 const gla_hypothesis gla_altered_outputs[] = {
-    {"zeros", "all zeros: never written", 1, zeros, 0, true},
-    {"constant", "all values are the same", 1, constant, 0, true},
-    {"equals-input", NULL, GLA_INPUTS, equals_input, 0, true},
-    {"equals-output", NULL, GLA_OUTPUTS, equals_output, 0, true},
-    {"state-written-transposed", "the state was written as [dv,dk] instead of [dk,dv]", 1, states_transposed, 0, true},
+    {"zeros", "all zeros: never written", 1, zeros, 0, GLA_APART},
+    {"constant", "all values are the same", 1, constant, 0, GLA_APART},
+    {"equals-input", NULL, GLA_INPUTS, equals_input, 0, GLA_APART},
+    {"equals-output", NULL, GLA_OUTPUTS, equals_output, 0, GLA_APART},
+    {"state-written-transposed", "the state was written as [dv,dk] instead of [dk,dv]", 1, states_transposed, 0,
+     GLA_APART},
     {"written-heads-first", "the output was written as [B,H,T,D] instead of [B,T,H,D]", 1, written_heads_first, 0,
-     true},
-    {"shifted", NULL, 2, shifted, 0, true},
-    {"values-of-other-head", NULL, NEIGHBOURS, output_of_other_head, 0, true},
-    {"values-of-other-sequence", NULL, NEIGHBOURS, output_of_other_sequence, 0, true},
-    {"stored-truncated", "outputs are truncated, not rounded, when they are stored", 1, stored_truncated, 0, true},
-    {"factor", NULL, 1, times_factor, 0, true},
-    {NULL, NULL, 0, NULL, 0, false},
+     GLA_APART},
+    {"shifted", NULL, 2, shifted, 0, GLA_APART},
+    {"values-of-other-head", NULL, NEIGHBOURS, output_of_other_head, 0, GLA_APART},
+    {"values-of-other-sequence", NULL, NEIGHBOURS, output_of_other_sequence, 0, GLA_APART},
+    {"stored-truncated", "outputs are truncated, not rounded, when they are stored", 1, stored_truncated, 0, GLA_APART},
+    {"factor", NULL, 1, times_factor, 0, GLA_FITTED},
+    {NULL, NULL, 0, NULL, 0, GLA_TOGETHER},
 };

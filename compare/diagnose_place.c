@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where the bad elements lie: the first one in the order of the recurrence, and their share by head and by token.
+ * Where the bad elements lie: the first one in the order in which it is made, and their share by head and by token.
  */
 #include <math.h>
 
@@ -50,38 +50,33 @@ static void find_shares(const gla_candidate *c, const gla_truth *truth, gla_outp
 
 /* ---- the first bad element ---- */
 
-static void index_of(const int64_t shape[4], int64_t i, int64_t at[4]) {
-    for (int d = 3; d >= 0; d--) {
-        at[d] = i % shape[d];
-        i /= shape[d];
-    }
+struct looked_at {
+    const gla_candidate *c;
+    const gla_truth *truth;
+    gla_output name;
+};
+
+static bool is_bad(const void *data, int64_t i) {
+    const struct looked_at *x = data;
+    return gla_is_bad(x->c, x->truth, x->name, i);
 }
 
-static void place_state(const gla_candidate *c, const gla_truth *truth, gla_output name, gla_bad_place *out) {
-    for (int64_t i = 0; i < truth->tensor[name].count && !out->known; i++) {
-        if (!gla_is_bad(c, truth, name, i)) continue;
-        *out = (gla_bad_place){.known = true, .output = name, .token = -1, .chunk = -1, .row = -1};
-        index_of(truth->tensor[name].shape, i, out->at);
-        out->sequence = out->at[0];
-    }
+/* Gradients of what is written (k, v, gates) are made from the last token back: there the last bad token comes first.
+ */
+bool gla_made_backwards(gla_output name) {
+    return name == GLA_DK || name == GLA_DV || name == GLA_DGK || name == GLA_DGV;
 }
 
-static void place_token(const gla_problem *p, const gla_candidate *c, const gla_truth *truth, gla_output name,
-                        gla_bad_place *out) {
-    const int64_t *shape = truth->tensor[name].shape;
-    int64_t width = shape[2] * shape[3];
-    for (int64_t n = 0; n < p->N && !out->known; n++) {
-        gla_sequence s = gla_sequence_at(p, n);
-        for (int64_t t = 0; t < s.length && !out->known; t++)
-            for (int64_t i = 0; i < width && !out->known; i++) {
-                int64_t at = (s.b * shape[1] + gla_token(&s, t)) * width + i;
-                if (!gla_is_bad(c, truth, name, at)) continue;
-                *out = (gla_bad_place){.known = true, .output = name, .sequence = n, .token = t};
-                out->chunk = t / GLA_CHUNK;
-                out->row = t % GLA_CHUNK;
-                index_of(shape, at, out->at);
-            }
-    }
+static gla_bad_place first_made(const gla_problem *p, const struct looked_at *x) {
+    if (!gla_made_backwards(x->name)) return gla_first_place(p, x->name, is_bad, x);
+    gla_problem turned = *p;
+    turned.reverse = !p->reverse;
+    gla_bad_place place = gla_first_place(&turned, x->name, is_bad, x);
+    if (!place.known) return place;
+    place.token = gla_sequence_at(p, place.sequence).length - 1 - place.token;
+    place.chunk = place.token / GLA_CHUNK;
+    place.row = place.token % GLA_CHUNK;
+    return place;
 }
 
 void gla_diagnose_places(const gla_problem *p, const gla_candidate *c, const gla_truth *truth, unsigned judged,
@@ -91,9 +86,6 @@ void gla_diagnose_places(const gla_problem *p, const gla_candidate *c, const gla
         if (!(judged >> i & 1)) continue;
         find_shares(c, truth, name, &out->share[i]);
         if (out->share[i].heads == 0 || out->first.known) continue;
-        if (gla_is_state_output(name))
-            place_state(c, truth, name, &out->first);
-        else
-            place_token(p, c, truth, name, &out->first);
+        out->first = first_made(p, &(struct looked_at){c, truth, name});
     }
 }

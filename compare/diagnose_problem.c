@@ -53,15 +53,16 @@ static bool state_transposed(gla_trial *t) {
 }
 
 const gla_hypothesis gla_altered_problems[] = {
-    {"scale-missing", "the scale is missing: these are the outputs for scale 1", 1, scale_missing, 0, false},
-    {"scale-twice", "the scale is applied twice", 1, scale_twice, 0, false},
-    {"scale-default", "the default scale dk^(-1/2) was used instead of the case's", 1, scale_default, 0, false},
-    {"scale-dv", "the scale is dv^(-1/2) instead of the case's", 1, scale_of_values, 0, false},
-    {"scale-root", "the scale is off by a factor sqrt(dk)", 2, scale_root, 0, false},
-    {"scale-rounded", "the scale was rounded to bf16", 1, scale_rounded, 0, false},
-    {"no-initial-state", "the initial state is ignored", 1, no_initial_state, 0, false},
-    {"no-final-gradient", "the gradient of the final state (dfinal_state) is ignored", 1, no_state_gradient, 0, false},
-    {"no-output-gradient", "the gradient of o (do) is ignored", 1, no_output_gradient, 0, false},
-    {"state-transposed", NULL, 2, state_transposed, 0, false},
-    {NULL, NULL, 0, NULL, 0, false},
+    {"scale-missing", "the scale is missing: these are the outputs for scale 1", 1, scale_missing, 0, GLA_TOGETHER},
+    {"scale-twice", "the scale is applied twice", 1, scale_twice, 0, GLA_TOGETHER},
+    {"scale-default", "the default scale dk^(-1/2) was used instead of the case's", 1, scale_default, 0, GLA_TOGETHER},
+    {"scale-dv", "the scale is dv^(-1/2) instead of the case's", 1, scale_of_values, 0, GLA_TOGETHER},
+    {"scale-root", "the scale is off by a factor sqrt(dk)", 2, scale_root, 0, GLA_TOGETHER},
+    {"scale-rounded", "the scale was rounded to bf16", 1, scale_rounded, 0, GLA_TOGETHER},
+    {"no-initial-state", "the initial state is ignored", 1, no_initial_state, 0, GLA_TOGETHER},
+    {"no-final-gradient", "the gradient of the final state (dfinal_state) is ignored", 1, no_state_gradient, 0,
+     GLA_TOGETHER},
+    {"no-output-gradient", "the gradient of o (do) is ignored", 1, no_output_gradient, 0, GLA_TOGETHER},
+    {"state-transposed", NULL, 2, state_transposed, 0, GLA_TOGETHER},
+    {NULL, NULL, 0, NULL, 0, GLA_TOGETHER},
 };

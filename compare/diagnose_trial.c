@@ -120,7 +120,7 @@ gla_status gla_subject_open(const gla_problem *whole, const gla_candidate *c, co
                             int64_t n, int64_t head, gla_subject *out) {
     *out = (gla_subject){.whole = whole, .candidate = c, .truth = truth, .n = n, .head = head};
     out->heads = gla_unit_heads(whole);
-    out->backward = truth->tensor[GLA_DQ].present;
+    out->backward = truth->tensor[GLA_DQ].present && judged >> GLA_DQ != 0;
     load_problem(out);
     for (int i = 0; i < GLA_OUTPUTS; i++) load_result(out, (gla_output)i, (judged >> i & 1) != 0);
     return out->memory.full ? GLA_NO_MEMORY : GLA_OK;

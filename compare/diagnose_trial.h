@@ -27,7 +27,7 @@ typedef struct gla_subject {
     const gla_truth *truth;
     int64_t n, head, heads; /* the block: sequence n, heads head .. head + heads - 1 */
     gla_problem p;
-    bool backward;
+    bool backward; /* gradients are under test */
     struct {
         int64_t shape[4], count; /* 0: no such output */
         double *want;
@@ -68,12 +68,16 @@ bool gla_trial_run(gla_trial *t);
 /* A copy of a true output of the subject, as prediction; NULL: not there, or no memory. */
 double *gla_trial_want(gla_trial *t, gla_output name);
 
+/* Outputs are predicted together: a wrong one speaks against the hypothesis. Or one by one: some may be explained and
+ * others not. Or so, and with a number taken from the candidate. */
+typedef enum gla_reach { GLA_TOGETHER, GLA_APART, GLA_FITTED } gla_reach;
+
 typedef struct gla_hypothesis {
     const char *cause, *sentence;
     int variants;                 /* predict is tried with variant 0 .. variants-1 */
     bool (*predict)(gla_trial *); /* false: does not apply here */
     unsigned silent;              /* outputs of which it says nothing though trial->value[] is set */
-    bool apart;                   /* outputs are predicted one by one: one may be explained and another not */
+    gla_reach reach;
 } gla_hypothesis;
 
 extern const gla_hypothesis gla_altered_problems[];  /* diagnose_problem.c; each ends with a NULL cause */
@@ -84,12 +88,17 @@ extern const gla_hypothesis gla_altered_order[];     /* diagnose_order.c */
 extern const gla_hypothesis gla_altered_gradients[]; /* diagnose_gradient.c */
 extern const gla_hypothesis gla_altered_outputs[];   /* diagnose_output.c */
 
-/* diagnose_pattern.c and diagnose_errors.c: causes that predict nothing. The first come before the predictions, the
- * last when no prediction holds. True: found. */
+/* diagnose_pattern.c and diagnose_errors.c: causes that predict nothing. NaN comes before the predictions, narrow
+ * formats when no prediction holds, and errors if no profile fits either. True: found. */
 bool gla_name_cause(gla_diagnosis *out, const char *cause, const char *format, ...)
     __attribute__((format(printf, 3, 4))); /* returns true */
 bool gla_pattern_of_nan(const gla_subject *s, gla_diagnosis *out);
+bool gla_pattern_of_formats(const gla_subject *s, gla_diagnosis *out);
 bool gla_pattern_of_errors(const gla_subject *s, gla_diagnosis *out);
+
+/* diagnose_profile.c: a looser profile under which the candidate passes. */
+gla_status gla_diagnose_profile(const gla_subject *s, const gla_profile *declared, unsigned only, int threads,
+                                gla_diagnosis *out);
 
 /* diagnose_place.c: first bad element and shares. */
 void gla_diagnose_places(const gla_problem *p, const gla_candidate *c, const gla_truth *truth, unsigned judged,

@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GLASSBOX_ABI = 1 }; /* grows when a call below changes its meaning */
+enum { GLASSBOX_ABI = 2 }; /* grows when a call below changes its meaning */
 int glassbox_abi(void);
 
 typedef enum glassbox_list {
@@ -55,13 +55,16 @@ int glassbox_truth(const double *const *input, const int64_t (*input_shape)[4], 
                    char *text, size_t room);
 
 /* Judge outputs: got[i] dense values of got_shape[i] that were stored in format[i], or NULL = not under test;
- * missing: bits 1u << i of outputs that are expected and not there. profile NULL = the default of the first format.
+ * missing: bits 1u << i of outputs that are expected and not there. profile NULL = the default of the first format; a
+ * name of the list; or, where it holds a line end, a profile of your own as profile_text.h has it.
+ * replay NULL, or a number system in which `form` (NULL = the profile's) is to give the very same bits (replay.h).
  * Results: *verdict of the whole; numbers[i * fields + f], the fields of output i (judge.h; all 0 if not judged);
- * *used, the profile's name; text, the report: torch.testing's vocabulary first where something is wrong. */
+ * *used, the profile's name, NULL for one of your own; text, the report: torch.testing's vocabulary first where something is wrong. */
 int glassbox_check(const double *const *input, const int64_t (*input_shape)[4], const int64_t *cu_seqlens,
                    int64_t cu_count, double scale, unsigned flags, const double *const *got,
                    const int64_t (*got_shape)[4], const char *const *format, unsigned missing, const char *profile,
-                   int threads, int *verdict, double *numbers, const char **used, char *text, size_t room);
+                   const char *replay, const char *form, int threads, int *verdict, double *numbers, const char **used,
+                   char *text, size_t room);
 
 /* Round x[count] into a format of the list, to nearest even, in place. */
 int glassbox_round(const char *format, double *x, int64_t count, char *text, size_t room);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "embed_parts.h"
+#include "profile_text.h"
 
 /* ---- the fields of a verdict ---- */
 
@@ -41,11 +42,21 @@ static const struct {
               {"rms_z", "of the errors over what the declared roundings scatter"},
               {"rms_z_limit", ""},
               {"bias", "mean of z sign(truth)"},
-              {"bias_limit", "of its magnitude"}};
+              {"bias_limit", "of its magnitude"},
+              {"replayed", "1 if a replay was asked for"},
+              {"differing", "elements whose bits are not those of the replay"},
+              {"differing_zeros", "of them, those that differ by the sign of a zero alone"},
+              {"first_differing_0", "first of them in the order of the recurrence, axis by axis; -1 if there is none"},
+              {"first_differing_1", ""},
+              {"first_differing_2", ""},
+              {"first_differing_3", ""},
+              {"ulps", "greatest distance from the replay, in units of the last place"}};
 enum { FIELDS = sizeof fields / sizeof *fields };
 
 const char *embed_field_name(int i) { return i < FIELDS ? fields[i].name : NULL; }
 const char *embed_field_about(int i) { return fields[i].about; }
+
+static double axis_of(const gla_bad_place *x, int axis) { return x->known ? (double)x->at[axis] : -1; }
 
 void embed_numbers(const gla_tensor_verdict *v, double *numbers) {
     const double all[FIELDS] = {
@@ -79,6 +90,14 @@ void embed_numbers(const gla_tensor_verdict *v, double *numbers) {
         v->scatter.limit,
         v->scatter.bias,
         v->scatter.bias_limit,
+        v->replay.asked,
+        (double)v->replay.differing,
+        (double)v->replay.zeros,
+        axis_of(&v->replay.first, 0),
+        axis_of(&v->replay.first, 1),
+        axis_of(&v->replay.first, 2),
+        axis_of(&v->replay.first, 3),
+        v->replay.ulps,
     };
     memcpy(numbers, all, sizeof all);
 }
@@ -123,7 +142,11 @@ static gla_status take_outputs(const gla_problem *p, const double *const *got, c
     return under_test ? GLA_OK : gla_fail(err, GLA_UNSUPPORTED, "no output under test: nothing was judged");
 }
 
-static gla_status find_profile(const char *name, const gla_candidate *c, const gla_profile **profile, gla_error *err) {
+/* A name, or lines of profile_text.h, which are read into *own. */
+static gla_status find_profile(const char *name, const gla_candidate *c, gla_profile *own, const gla_profile **profile,
+                               gla_error *err) {
+    *profile = own;
+    if (name && strchr(name, '\n')) return gla_profile_parse(name, own, err);
     const gla_format *first = NULL;
     for (int i = GLA_OUTPUTS - 1; i >= 0; i--)
         if (c->output[i].format) first = c->output[i].format;
@@ -134,6 +157,13 @@ static gla_status find_profile(const char *name, const gla_candidate *c, const g
         snprintf(known + strlen(known), sizeof known - strlen(known), " %s", gla_profiles[i]->name);
     gla_fail(err, GLA_UNKNOWN_NAME, "no profile '%.40s'", name);
     return gla_hint(err, GLA_UNKNOWN_NAME, "profiles:%s", known);
+}
+
+static gla_status check_replay(const gla_replay *r, gla_error *err) {
+    if (r->numbers) return gla_replay_check(r, err);
+    if (!r->form) return GLA_OK;
+    gla_fail(err, GLA_UNSUPPORTED, "form '%.40s' is given, but no replay", r->form);
+    return gla_hint(err, GLA_UNSUPPORTED, "name the number system too: replay=\"binary32\"");
 }
 
 static bool has_gradient(const gla_candidate *c) {
@@ -171,21 +201,25 @@ static gla_status judge(const gla_problem *p, gla_candidate *c, const gla_profil
 int glassbox_check(const double *const *input, const int64_t (*input_shape)[4], const int64_t *cu_seqlens,
                    int64_t cu_count, double scale, unsigned flags, const double *const *got,
                    const int64_t (*got_shape)[4], const char *const *format, unsigned missing, const char *profile,
-                   int threads, int *verdict, double *numbers, const char **used, char *text, size_t room) {
+                   const char *replay, const char *form, int threads, int *verdict, double *numbers, const char **used,
+                   char *text, size_t room) {
     embed_arguments a = {input, input_shape, cu_seqlens, cu_count, scale, flags};
     embed_text report = {text, room, 0};
     gla_error err;
     gla_problem p;
-    gla_candidate c = {0};
+    gla_replay declared_bits = {replay, form};
+    gla_candidate c = {.replay = &declared_bits};
     gla_judgement g;
+    gla_profile own;
     const gla_profile *declared = NULL;
     gla_status status = embed_problem(&a, &p, &err);
     if (!status) status = take_outputs(&p, got, got_shape, format, missing, &c, &err);
-    if (!status) status = find_profile(profile, &c, &declared, &err);
+    if (!status) status = find_profile(profile, &c, &own, &declared, &err);
+    if (!status) status = check_replay(&declared_bits, &err);
     if (!status) status = judge(&p, &c, declared, threads, &g, &report, &err);
     if (status) return embed_fail(&err, text, room);
     *verdict = (int)g.verdict;
-    *used = declared->name;
+    *used = declared == &own ? NULL : declared->name;
     for (int i = 0; i < GLA_OUTPUTS; i++) embed_numbers(&g.tensor[i], numbers + i * FIELDS);
     return GLA_OK;
 }

@@ -102,6 +102,19 @@ static void add_scatter(embed_text *t, const gla_tensor_verdict *v) {
                   d->bias_limit);
 }
 
+/* What tier 1 found, whatever the others say. */
+static void add_replay(embed_text *t, const gla_tensor_verdict *v) {
+    index_text at;
+    const gla_replay_verdict *r = &v->replay;
+    if (r->differing == 0) return;
+    embed_add(
+        t, "Other bits than the replay: %lld / %lld, at most %.6g ulp apart; first at index %s: got %s, replayed %s\n",
+        (long long)r->differing, (long long)v->count, r->ulps, index_of(r->first.at, at), r->got, r->want);
+    if (r->zeros == r->differing) embed_add(t, "Only signs of zeros differ\n");
+    if (v->tier == 1 && v->marginal + v->uncertified == 0)
+        embed_add(t, "Right within its bound, but not the declared arithmetic\n");
+}
+
 static void add_broken(embed_text *t, const gla_problem *p, gla_output name, const gla_tensor_verdict *v) {
     index_text got, wanted;
     int64_t shape[4];
@@ -125,6 +138,7 @@ static void add_output(embed_text *t, const gla_problem *p, const gla_candidate 
                         c->output[name].allowed);
         add_elements(t, v);
         add_scatter(t, v);
+        add_replay(t, v);
     }
     embed_add(t, "The failure occurred for item [%s]\n", gla_output_names[name]);
 }
@@ -153,7 +167,9 @@ static gla_status add_diagnosis(embed_text *t, const gla_problem *p, const gla_c
 
 static void add_table(embed_text *t, const gla_candidate *c, const gla_judgement *g) {
     index_text at;
-    embed_add(t, "%s against certified truth, profile %s\n", gla_verdict_names[g->verdict], g->profile->name);
+    embed_add(t, "%s against certified truth, profile %s", gla_verdict_names[g->verdict], g->profile->name);
+    if (g->replay.numbers) embed_add(t, ", replay %s in %s", g->replay.form, g->replay.numbers);
+    embed_add(t, "\n");
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         const gla_tensor_verdict *v = &g->tensor[i];
         if (!v->judged) continue;

@@ -11,6 +11,7 @@
 
 #include "../reference/slice.h"
 #include "bounds.h"
+#include "repeats.h"
 
 static const char *const site_words[GLA_SITES] = {
     [GLA_SITE_SCALE] = "the scale as the kernel holds it",
@@ -107,9 +108,32 @@ static gla_status run_model(const place *x, const char *form_text, gla_output na
     return status;
 }
 
-static void add_term(gla_explanation *out, const char *name, const char *what, gla_rounding_rule rule,
-                     const gla_error_number *e) {
-    out->term[out->terms++] = (gla_term){name, what, rule, GLA_ERROR_LAMBDA * sqrt(e->var), e->lin, e->det};
+/* What a source adds to an error. A rounding may spare a later one: then less than nothing. */
+static gla_term term_of(const source *s, const gla_error_number *before, const gla_error_number *after) {
+    double var = after->var - before->var;
+    return (gla_term){s->name,
+                      s->what,
+                      s->rule,
+                      GLA_ERROR_LAMBDA * copysign(sqrt(fabs(var)), var),
+                      after->lin - before->lin,
+                      after->det - before->det};
+}
+
+static void add_rules(gla_error_model *to, const gla_error_model *more) {
+    if (more->op.u > 0) to->op = more->op;
+    if (more->exp.u > 0) to->exp = more->exp;
+    if (more->exp_argument > 0) to->exp_argument = more->exp_argument;
+    if (more->operand.u > 0) to->operand = more->operand;
+    if (more->sum.u > 0) to->sum = more->sum;
+    for (int i = 0; i < GLA_SITES; i++)
+        if (more->site[i].u > 0) to->site[i] = more->site[i];
+}
+
+/* What the judge allows an element with that error, stored. */
+static double bound_of(gla_error_number e, const gla_format *format) {
+    gla_rounding_rule stored = gla_stored_in(format);
+    gla_error_round(&e, &stored);
+    return gla_error_bound(&e, GLA_ERROR_LAMBDA);
 }
 
 static gla_status check_place(const gla_problem *p, gla_output name, const int64_t at[4], gla_error *err) {
@@ -133,27 +157,34 @@ gla_status gla_explain(const gla_problem *p, const gla_profile *profile, gla_out
     source list[GLA_TERMS];
     gla_error_number e, other;
     const char *form = profile->form;
-    status = run_model(&x, form, name, &profile->model, &e, err);
+    gla_error_model model;
+    if (gla_count_repeats(&x.part.problem, profile, &model) != GLA_OK)
+        return gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
+    status = run_model(&x, form, name, &model, &e, err);
     if (status == GLA_OK && profile->also[0]) {
-        status = run_model(&x, profile->also, name, &profile->model, &other, err);
-        if (status == GLA_OK && gla_error_bound(&other, GLA_ERROR_LAMBDA) > gla_error_bound(&e, GLA_ERROR_LAMBDA)) {
+        status = run_model(&x, profile->also, name, &model, &other, err);
+        if (status == GLA_OK && bound_of(other, format) > bound_of(e, format)) {
             form = profile->also;
             e = other;
         }
     }
     snprintf(out->form, sizeof out->form, "%s", form);
-    int count = list_sources(&profile->model, list);
-    for (int i = 0; i < count && status == GLA_OK; i++) {
-        gla_error_number alone;
-        status = run_model(&x, form, name, &list[i].alone, &alone, err);
-        if (status == GLA_OK) add_term(out, list[i].name, list[i].what, list[i].rule, &alone);
+    int count = list_sources(&model, list);
+    gla_error_model so_far = {.repeats = model.repeats, .dscore_repeats = model.dscore_repeats};
+    gla_error_number before = {.var = 0};
+    for (int i = count - 1; i >= 0 && status == GLA_OK; i--) {
+        gla_error_number after;
+        add_rules(&so_far, &list[i].alone);
+        status = run_model(&x, form, name, &so_far, &after, err);
+        if (status == GLA_OK) out->term[i] = term_of(&list[i], &before, &after);
+        before = after;
     }
     if (status != GLA_OK) return status;
-    gla_rounding_rule stored = gla_stored_in(format);
-    gla_error_number last = {.x = e.x, .size = e.size, .unit = e.unit};
-    gla_error_round(&last, &stored);
-    add_term(out, "stored", "the result in the dtype it is stored in", stored, &last);
-    gla_error_round(&e, &stored);
+    source last = {"stored", "the result in the dtype it is stored in", gla_stored_in(format), {.exp_argument = 0}};
+    before = e;
+    gla_error_round(&e, &last.rule);
+    out->term[count] = term_of(&last, &before, &e);
+    out->terms = count + 1;
     out->random = GLA_ERROR_LAMBDA * sqrt(e.var);
     out->worst = e.lin;
     out->systematic = e.det;

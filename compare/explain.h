@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bound of one element, term by term: the formulation of the profile that allows it more is run once for every kind
- * of rounding alone, and once with all of them.
+ * The bound of one element, term by term: the formulation of the profile that allows it more is run with every kind of
+ * rounding added to the others in turn, and a term is what it adds. Alone, the same rounding may weigh more: what is
+ * rounded to bf16 at a site passes the product unit as it is.
  */
 #ifndef GLASSBOX_EXPLAIN_H
 #define GLASSBOX_EXPLAIN_H
@@ -14,7 +15,9 @@ typedef struct gla_term {
     const char *source; /* "exp", "k_decayed", "stored" ... */
     const char *what;   /* in words */
     gla_rounding_rule rule;
-    double random, worst, systematic; /* 3.5 sqrt(var), lin, det of this source alone */
+    double random, worst, systematic; /* 3.5 sqrt(var), lin, det that this source adds to those listed after it, but
+                                         `stored` to all: the squares of random, and the others, add up to the
+                                         whole. Below 0 (random: its square is taken off) where it spares more */
 } gla_term;
 
 typedef struct gla_explanation {

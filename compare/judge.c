@@ -12,6 +12,7 @@
 
 #include "bounds.h"
 #include "emulate.h"
+#include "place.h"
 
 const char *const gla_verdict_names[] = {"PASS", "MARGINAL", "UNCERTIFIED", "FAIL", "BROKEN"};
 
@@ -33,13 +34,6 @@ static double ratio_of(const element *x) {
     return isfinite(x->got) && x->allowed > 0 ? error / x->allowed : INFINITY;
 }
 
-static void index_of(const int64_t shape[4], int64_t i, int64_t at[4]) {
-    for (int d = 3; d >= 0; d--) {
-        at[d] = i % shape[d];
-        i /= shape[d];
-    }
-}
-
 /* Counts one element and remembers the worst. */
 static void judge_element(gla_tensor_verdict *v, const element *x, int64_t i) {
     double error = fabs(x->got - x->want), ratio = ratio_of(x);
@@ -52,7 +46,7 @@ static void judge_element(gla_tensor_verdict *v, const element *x, int64_t i) {
         v->over += !marginal;
         v->over_exact += x->allowed == 0;
         raise_to(&v->verdict, marginal ? GLA_MARGINAL : GLA_FAIL);
-        if (v->first_bad[0] < 0) index_of(v->shape, i, v->first_bad);
+        if (v->first_bad[0] < 0) gla_index_of(v->shape, i, v->first_bad);
     }
     if (isfinite(x->got)) v->rms_error += error * error;
     v->rms_truth += x->want * x->want;
@@ -61,21 +55,36 @@ static void judge_element(gla_tensor_verdict *v, const element *x, int64_t i) {
         v->got = x->got;
         v->want = x->want;
         v->allowed = x->allowed;
-        index_of(v->shape, i, v->at);
+        gla_index_of(v->shape, i, v->at);
     }
 }
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+/* Hoare's selection: what stands at place k once x is in order; reorders it. */
+static double select_at(double *x, int64_t count, int64_t k) {
+    int64_t first = 0, last = count - 1;
+    while (first < last) {
+        double pivot = x[first + (last - first) / 2];
+        int64_t i = first, j = last;
+        while (i <= j) {
+            while (x[i] < pivot) i++;
+            while (pivot < x[j]) j--;
+            if (i > j) break;
+            double y = x[i];
+            x[i++] = x[j];
+            x[j--] = y;
+        }
+        if (k <= j)
+            last = j;
+        else if (k >= i)
+            first = i;
+        else
+            break;
+    }
+    return x[k];
 }
 
 /* The median of the allowed errors; reorders them. */
-static double median(double *x, int64_t count) {
-    if (count == 0) return 0;
-    qsort(x, (size_t)count, sizeof *x, by_size);
-    return x[count / 2];
-}
+static double median(double *x, int64_t count) { return count > 0 ? select_at(x, count, count / 2) : 0; }
 
 /* What an element is allowed, with the truth's own last bit. */
 static double with_truth(double bound, double want) { return bound > 0 ? bound + 0x1p-52 * fabs(want) : 0; }
@@ -101,7 +110,9 @@ static gla_status judge_tensor(gla_output name, const double *value, const gla_t
     }
     v->rms_error = judged ? sqrt(v->rms_error / (double)judged) : 0;
     v->rms_truth = judged ? sqrt(v->rms_truth / (double)judged) : 0;
-    v->loosest = v->rms_truth > 0 ? median(allowed, judged) / v->rms_truth : 0;
+    double middle = median(allowed, judged);
+    v->loosest = middle == 0 ? 0 : middle / v->rms_truth;
+    v->says_little = v->loosest > GLA_SAYS_LITTLE;
     free(allowed);
     v->tier = v->over_exact || v->exact == judged ? 0 : 2;
     return GLA_OK;
@@ -230,6 +241,40 @@ static gla_status judge_together(struct judging *j, gla_judgement *out, gla_erro
     return which ? confirm(j, which, out, err) : GLA_OK;
 }
 
+/* ---- the same bits as the declared arithmetic: tier 1 ---- */
+
+static void conclude_replay(gla_tensor_verdict *v) {
+    bool agrees = v->replay.differing == 0;
+    if (agrees ? v->verdict == GLA_PASS : v->verdict < GLA_FAIL) v->tier = 1;
+    if (!agrees) raise_to(&v->verdict, GLA_FAIL);
+}
+
+static gla_status judge_replay(const struct judging *j, gla_judgement *out, gla_error *err) {
+    const gla_replay *declared = j->c->replay;
+    const gla_format *format[GLA_OUTPUTS];
+    double *value[GLA_OUTPUTS];
+    unsigned which = 0;
+    if (!declared || !declared->numbers) return GLA_OK;
+    out->replay = (gla_replay){declared->numbers, declared->form ? declared->form : j->profile->form};
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        format[i] = j->c->output[i].format;
+        if (out->tensor[i].judged && out->tensor[i].verdict != GLA_BROKEN) which |= 1u << i;
+    }
+    if (!which) return GLA_OK;
+    gla_status status =
+        gla_replay_compute(j->p, out->replay.form, out->replay.numbers, format, which, j->threads, value, err);
+    if (status != GLA_OK) return status;
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        gla_tensor_verdict *v = &out->tensor[i];
+        if (!value[i]) continue;
+        v->replay = gla_replay_compare(j->p, (gla_output)i, format[i], j->c->output[i].value, value[i]);
+        conclude_replay(v);
+        raise_to(&out->verdict, v->verdict);
+        free(value[i]);
+    }
+    return GLA_OK;
+}
+
 /* ---- judging ---- */
 
 static gla_status judge_elements(const struct judging *j, gla_judgement *out, gla_error *err) {
@@ -272,6 +317,7 @@ gla_status gla_judge(const gla_problem *p, const gla_candidate *candidate, const
         gla_bounds_compute(p, profile, gla_judging_needs_gradients(candidate, only), format, threads, j.bounds, err);
     if (status == GLA_OK) status = judge_elements(&j, out, err);
     if (status == GLA_OK) status = judge_together(&j, out, err);
+    if (status == GLA_OK) status = judge_replay(&j, out, err);
     gla_bounds_free(j.bounds);
     return status;
 }

@@ -13,6 +13,8 @@
  * Where the bound is 0 (every intermediate exact for the declared formats) the tier is 0: only equality passes. The
  * other elements are tier 2, one by one as above. Tier 3 looks at all of them together (distribution.h): a tensor whose
  * errors stay within their bounds, but are larger or more one-sided than the declared roundings make them, is FAIL too.
+ * Tier 1 applies where the candidate declares its arithmetic to the last bit (replay.h): a tensor with another bit is
+ * FAIL, however near it is.
  */
 #ifndef GLASSBOX_JUDGE_H
 #define GLASSBOX_JUDGE_H
@@ -21,6 +23,7 @@
 #include "../reference/number/format.h"
 #include "distribution.h"
 #include "profiles.h"
+#include "replay.h"
 #include "truth.h"
 
 typedef enum gla_verdict {
@@ -42,8 +45,14 @@ typedef struct gla_candidate {
         bool wrong_shape;
         int64_t shape[4]; /* as found, when wrong */
     } output[GLA_OUTPUTS];
-    unsigned changed; /* inputs that the candidate did not leave as they were, bit mask of 1u << gla_input */
+    unsigned changed;         /* inputs that the candidate did not leave as they were, bit mask of 1u << gla_input */
+    const gla_replay *replay; /* NULL, or what it declares of its arithmetic: tier 1 */
 } gla_candidate;
+
+/* A pass says little if the median bound is more than half of the truth's rms: then an output of zeros would pass in
+ * about half of its elements. That comes of operands whose errors outweigh the result (gates of -1e4 or beyond, sums
+ * that cancel, subnormal results under flush to zero), not of the kernel. */
+#define GLA_SAYS_LITTLE 0.5
 
 typedef struct gla_tensor_verdict {
     bool judged;
@@ -60,8 +69,11 @@ typedef struct gla_tensor_verdict {
     int64_t first_bad[4];        /* first element over the bound, in storage order; [0] = -1 if none */
     double rms_error, rms_truth; /* over finite elements: the field's whole-tensor ratio, for translation */
     double loosest;              /* median of allowed / rms_truth: how much this bound can see */
+    bool says_little;            /* loosest > GLA_SAYS_LITTLE */
     gla_distribution scatter;    /* tier 3 */
-    int tier;                    /* that decided: the first to fail; of a pass, the highest that was applied */
+    gla_replay_verdict replay;   /* tier 1 */
+    int tier; /* that decided. Of a failure: 0, 2 or 3, the first to fail; 1 if none of these does. Of a pass: 1 if the
+                 replay agrees, else the highest that was applied */
 } gla_tensor_verdict;
 
 typedef struct gla_judgement {
@@ -69,6 +81,7 @@ typedef struct gla_judgement {
     unsigned changed;    /* inputs changed by the candidate: BROKEN */
     int judged;          /* tensors judged; 0 is an error of the caller's, not a pass */
     const gla_profile *profile;
+    gla_replay replay; /* what tier 1 ran, the form filled in; numbers NULL: it was not asked for */
     gla_tensor_verdict tensor[GLA_OUTPUTS];
 } gla_judgement;
 
@@ -77,7 +90,7 @@ bool gla_judging_needs_gradients(const gla_candidate *candidate, unsigned only);
 
 /* Judge every output present or expected in the candidate (and in `only`, a bit mask of 1u << gla_output; 0 = all). The
  * truth must be that of the same problem with target binary64. threads: 0 = all processors; the verdict does not depend
- * on it. Errors: GLA_NO_MEMORY, GLA_UNSUPPORTED. */
+ * on it. Errors: GLA_NO_MEMORY, GLA_UNSUPPORTED, those of gla_replay_compute. */
 gla_status gla_judge(const gla_problem *p, const gla_candidate *candidate, const gla_truth *truth,
                      const gla_profile *profile, unsigned only, int threads, gla_judgement *out, gla_error *err);
 

@@ -11,7 +11,9 @@
  * reset): S_t = outer(e^g_t, e^gv_t) * S_{t-1} + k_t v_t^T        decay, then write o_t = scale S_t^T q_t then read
  * and, if `backward`, the gradients of <o, d_o> + <S_T, d_final_state>.
  *
- * Tensors are [B,T,H,D], states [N,H,dk,dv], strides in elements. `data` is NULL where a tensor is absent: an absent
+ * Tensors are [B,T,H,D], states [N,H,dk,dv], strides in elements, that of the last axis 1. At level full they are not
+ * dense in some cases, and what lies between the elements is not the kernel's; one that needs dense tensors declines
+ * those. `data` is NULL where a tensor is absent: an absent
  * input is 0 (no gate: no decay), an absent output is not wanted. The head count of an input may divide H: head h then
  * reads head floor(h / (H / heads)), and the gradient of a shared head is the sum over its group. All memory is host
  * memory, aligned to 64 bytes; a kernel for a device copies. q k v d_o and o dq dk dv are of one dtype; gates, states

@@ -94,8 +94,12 @@ gla_plugin_end gla_plugin_damage(const gla_plugin_shared *s, const char *before,
         end = outside(out, "its input ", name, gla_canary_broken(base, t));
     }
     for (int pass = 0; pass < r->passes; pass++)
-        for (int i = 0; end == GLA_PLUGIN_DONE && i < GLA_OUTPUTS; i++)
+        for (int i = 0; end == GLA_PLUGIN_DONE && i < GLA_OUTPUTS; i++) {
             end = outside(out, "", gla_output_names[i], gla_canary_broken(base, &r->out[pass][i]));
+            if (end == GLA_PLUGIN_DONE && !gla_gaps_whole(base, &r->out[pass][i]))
+                end = gla_plugin_say(out, GLA_PLUGIN_OUTSIDE, "writes between the rows of %s: see its strides",
+                                     gla_output_names[i]);
+        }
     return end;
 }
 

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, PADDING = 16 };
+
+const char *const gla_plugin_layout_names[GLA_PLUGIN_LAYOUTS] = {"dense", "padded rows", "heads before tokens"};
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
@@ -22,14 +24,38 @@ void gla_shared_place(gla_shared_tensor *t, int64_t bytes, int64_t *end) {
     *end = t->pages + t->pages_size;
 }
 
-void gla_shared_tensor_place(gla_shared_tensor *t, const int64_t shape[4], const gla_format *format, int64_t *end) {
-    int64_t step = 1;
-    for (int d = 3; d >= 0; step *= shape[d--]) {
-        t->shape[d] = shape[d];
-        t->stride[d] = step;
+/* The axes from the innermost to the outermost. */
+static const int *axes_of(gla_plugin_layout layout) {
+    static const int as_written[] = {3, 2, 1, 0}, heads_first[] = {3, 1, 2, 0};
+    return layout == GLA_PLUGIN_LAYOUT_HEADS_FIRST ? heads_first : as_written;
+}
+
+void gla_shared_tensor_place(gla_shared_tensor *t, const int64_t shape[4], const gla_format *format,
+                             gla_plugin_layout layout, int64_t *end) {
+    int64_t step = 1, last = 0;
+    const int *axes = axes_of(layout);
+    memcpy(t->shape, shape, sizeof t->shape);
+    for (int n = 0; n < 4; n++) {
+        int64_t *stride = &t->stride[axes[n]], size = shape[axes[n]];
+        *stride = step;
+        last += *stride * (size - 1);
+        step = *stride * size + (layout == GLA_PLUGIN_LAYOUT_PADDED ? PADDING : 0);
     }
     t->dtype = gla_plugin_dtype(format);
-    gla_shared_place(t, step * (format->bits / 8), end);
+    gla_shared_place(t, (last + 1) * (format->bits / 8), end);
+}
+
+int64_t gla_shared_count(const gla_shared_tensor *t) { return t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3]; }
+
+static int64_t size_of(const gla_shared_tensor *t) {
+    const gla_format *format = gla_plugin_format(t->dtype);
+    return format ? format->bits / 8 : 1;
+}
+
+int64_t gla_shared_element(const gla_shared_tensor *t, int64_t i) {
+    int64_t offset = 0;
+    for (int d = 3; d >= 0; i /= t->shape[d--]) offset += i % t->shape[d] * t->stride[d];
+    return t->at + offset * size_of(t);
 }
 
 static const struct {
@@ -77,15 +103,44 @@ int64_t gla_canary_broken(const void *base, const gla_shared_tensor *t) {
     return 0;
 }
 
+void gla_poison_elements(void *base, const gla_shared_tensor *t, uint16_t word) {
+    for (int64_t i = 0; t->bytes && i < gla_shared_count(t); i++)
+        gla_poison((char *)base + gla_shared_element(t, i), size_of(t), word);
+}
+
+/* Is element `offset` of the memory one of the tensor? Strides nest: an outer one is at least an inner one's extent. */
+static bool is_element(const gla_shared_tensor *t, int64_t offset) {
+    bool used[4] = {false};
+    for (int n = 0; n < 4; n++) {
+        int widest = -1;
+        for (int d = 0; d < 4; d++)
+            if (!used[d] && (widest < 0 || t->stride[d] > t->stride[widest])) widest = d;
+        used[widest] = true;
+        if (offset / t->stride[widest] >= t->shape[widest]) return false;
+        offset %= t->stride[widest];
+    }
+    return true;
+}
+
+bool gla_gaps_whole(const void *base, const gla_shared_tensor *t) {
+    const char *x = (const char *)base + t->at;
+    int64_t size = size_of(t);
+    char untouched[8];
+    gla_poison(untouched, sizeof untouched, GLA_POISON_A);
+    if (t->bytes == 0 || gla_shared_count(t) * size == t->bytes) return true;
+    for (int64_t i = 0; i < t->bytes / size; i++)
+        if (memcmp(x + i * size, untouched, (size_t)size) != 0 && !is_element(t, i)) return false;
+    return true;
+}
+
 int64_t gla_unwritten(const void *base, const gla_shared_tensor *t, uint16_t poison, int64_t *count) {
-    const unsigned char *x = (const unsigned char *)base + t->at;
-    const gla_format *format = gla_plugin_format(t->dtype);
-    int64_t size = format ? format->bits / 8 : 1, first = -1;
+    int64_t size = size_of(t), first = -1;
     unsigned char untouched[8];
     gla_poison(untouched, sizeof untouched, poison);
     *count = 0;
-    for (int64_t i = 0; i < t->bytes / size; i++)
-        if (memcmp(x + i * size, untouched, (size_t)size) == 0 && (*count)++ == 0) first = i;
+    for (int64_t i = 0; t->bytes && i < gla_shared_count(t); i++)
+        if (memcmp((const char *)base + gla_shared_element(t, i), untouched, (size_t)size) == 0 && (*count)++ == 0)
+            first = i;
     return first;
 }
 
@@ -98,13 +153,14 @@ static void store(const gla_format *format, double x, unsigned char *at) {
 
 void gla_shared_store(void *base, const gla_shared_tensor *t, const gla_tensor *from) {
     const gla_format *format = gla_plugin_format(t->dtype);
-    unsigned char *to = (unsigned char *)base + t->at;
     const int64_t *stride = from->stride;
+    int64_t i = 0;
     for (int64_t a = 0; a < t->shape[0]; a++)
         for (int64_t b = 0; b < t->shape[1]; b++)
             for (int64_t c = 0; c < t->shape[2]; c++)
-                for (int64_t d = 0; d < t->shape[3]; d++, to += format->bits / 8)
-                    store(format, from->at[a * stride[0] + b * stride[1] + c * stride[2] + d * stride[3]], to);
+                for (int64_t d = 0; d < t->shape[3]; d++)
+                    store(format, from->at[a * stride[0] + b * stride[1] + c * stride[2] + d * stride[3]],
+                          (unsigned char *)base + gla_shared_element(t, i++));
 }
 
 /* ---- addresses ---- */

@@ -6,7 +6,8 @@
  *
  * Every tensor has whole pages of its own between gaps that the runner never makes accessible: a touch there is a
  * SIGSEGV whose address says which tensor was overrun. Data ends at the end of its pages, up to 63 bytes of alignment;
- * what remains of the pages holds a canary. Inputs are mapped read-only in the runner.
+ * what remains of the pages, and what lies between the elements of a tensor that is not dense, holds a canary. Inputs
+ * are mapped read-only in the runner.
  *
  * Outputs start as poison. Pass A: the 16-bit word 7fa5, which is a NaN in bf16, f16 and f32 (signalling but for f16);
  * it is also the canary. Pass B: 7da5, finite garbage (3e37) in bf16 and f32 and a NaN in f16.
@@ -24,12 +25,22 @@
 enum { GLA_PLUGIN_PASSES = 3, GLA_PLUGIN_FD = 3, GLA_PLUGIN_MAGIC = 0x676c6278, GLA_PLUGIN_GAP = 1 << 16 };
 enum { GLA_POISON_A = 0x7fa5, GLA_POISON_B = 0x7da5 };
 
+/* How the elements of tensors lie. */
+typedef enum gla_plugin_layout {
+    GLA_PLUGIN_LAYOUT_DENSE,       /* [B,T,H,D] without gaps */
+    GLA_PLUGIN_LAYOUT_PADDED,      /* 16 elements after every row, and again after every block of rows */
+    GLA_PLUGIN_LAYOUT_HEADS_FIRST, /* tensors over tokens as [B,H,T,D] without gaps; states dense */
+    GLA_PLUGIN_LAYOUTS
+} gla_plugin_layout;
+/* "dense", "padded rows", "heads before tokens" */
+extern const char *const gla_plugin_layout_names[GLA_PLUGIN_LAYOUTS];
+
 /* Where a tensor lies; bytes 0: absent. */
 typedef struct gla_shared_tensor {
     int64_t shape[4], stride[4];
     uint32_t dtype;
     int64_t pages, pages_size; /* offset in the shared memory, multiple of the page size */
-    int64_t at, bytes;         /* the data itself, inside its pages */
+    int64_t at, bytes;         /* the data itself, inside its pages: from its first element to behind its last */
 } gla_shared_tensor;
 
 /* What the oracle asks. */
@@ -86,20 +97,29 @@ typedef struct gla_plugin_shared {
 /* Place a tensor behind *end, with a gap before it; `bytes` is set, `*end` moves on. */
 void gla_shared_place(gla_shared_tensor *t, int64_t bytes, int64_t *end);
 
-/* The dense tensor of this shape and format, placed. */
-void gla_shared_tensor_place(gla_shared_tensor *t, const int64_t shape[4], const gla_format *format, int64_t *end);
+/* The tensor of this shape and format, placed. */
+void gla_shared_tensor_place(gla_shared_tensor *t, const int64_t shape[4], const gla_format *format,
+                             gla_plugin_layout layout, int64_t *end);
+
+/* How many elements a tensor has; where element i of them, counted in [B,T,H,D], lies in the shared memory. */
+int64_t gla_shared_count(const gla_shared_tensor *t);
+int64_t gla_shared_element(const gla_shared_tensor *t, int64_t i);
 
 /* ABI code of a format, and back; NULL if there is none. */
 uint32_t gla_plugin_dtype(const gla_format *format);
 const gla_format *gla_plugin_format(uint32_t dtype);
 uint32_t gla_plugin_takes(const gla_format *format); /* its bit in glassbox_info.formats */
 
-/* Fill `bytes` with a 16-bit word. */
+/* Fill `bytes`, or the elements of a tensor, with a 16-bit word. */
 void gla_poison(void *at, int64_t bytes, uint16_t word);
+void gla_poison_elements(void *base, const gla_shared_tensor *t, uint16_t word);
 
 /* The byte in a tensor's pages, outside its data, that is no longer canary: its distance from the data, negative
  * before it; 0 if all is well. */
 int64_t gla_canary_broken(const void *base, const gla_shared_tensor *t);
+
+/* Is everything between the elements of a tensor still canary? */
+bool gla_gaps_whole(const void *base, const gla_shared_tensor *t);
 
 /* The first element of an output that still is poison; -1 if none. *count: how many. */
 int64_t gla_unwritten(const void *base, const gla_shared_tensor *t, uint16_t poison, int64_t *count);

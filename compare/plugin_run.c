@@ -44,8 +44,13 @@ static int64_t memory_limit(const gla_plugin *plugin, int64_t tensors) {
 #endif
 }
 
-static void place_all(const gla_problem *p, const gla_format *dtype, bool backward, gla_plugin_request *r,
-                      int64_t *end) {
+/* States have no tokens to lie behind heads. */
+static gla_plugin_layout layout_of(const gla_plugin *plugin, bool state) {
+    return state && plugin->layout == GLA_PLUGIN_LAYOUT_HEADS_FIRST ? GLA_PLUGIN_LAYOUT_DENSE : plugin->layout;
+}
+
+static void place_all(const gla_plugin *plugin, const gla_problem *p, const gla_format *dtype, bool backward,
+                      gla_plugin_request *r, int64_t *end) {
     gla_problem copy = *p;
     int64_t shape[4];
     if (p->cu_seqlens) gla_shared_place(&r->cu_seqlens, (p->N + 1) * (int64_t)sizeof(int64_t), end);
@@ -53,13 +58,15 @@ static void place_all(const gla_problem *p, const gla_format *dtype, bool backwa
         bool gradient = i == GLA_IN_DO || i == GLA_IN_DFINAL_STATE;
         if (!gla_problem_input(&copy, (gla_input)i)->at || (gradient && !backward)) continue;
         gla_input_shape(p, (gla_input)i, shape);
-        gla_shared_tensor_place(&r->in[i], shape, input_format((gla_input)i, dtype), end);
+        gla_shared_tensor_place(&r->in[i], shape, input_format((gla_input)i, dtype),
+                                layout_of(plugin, gla_is_state_input((gla_input)i)), end);
     }
     for (int pass = 0; pass < r->passes; pass++)
         for (int i = 0; i < GLA_OUTPUTS; i++) {
             if (!gla_plugin_gives(p, (gla_output)i, backward)) continue;
             gla_output_shape(p, (gla_output)i, shape);
-            gla_shared_tensor_place(&r->out[pass][i], shape, gla_plugin_output_format((gla_output)i, dtype), end);
+            gla_shared_tensor_place(&r->out[pass][i], shape, gla_plugin_output_format((gla_output)i, dtype),
+                                    layout_of(plugin, gla_is_state_output((gla_output)i)), end);
         }
 }
 
@@ -79,7 +86,7 @@ static void fill_all(const gla_problem *p, gla_plugin_shared *s) {
         for (int i = 0; i < GLA_OUTPUTS; i++) {
             const gla_shared_tensor *t = &r->out[pass][i];
             gla_poison(base + t->pages, t->pages_size, GLA_POISON_A);
-            gla_poison(base + t->at, t->bytes, r->poison[pass]);
+            gla_poison_elements(base, t, r->poison[pass]);
         }
 }
 
@@ -101,21 +108,31 @@ void gla_plugin_values(const void *raw, int64_t bytes, const gla_format *format,
     }
 }
 
+/* The elements of a tensor, dense; NULL without memory. */
+static void *gathered(const gla_plugin_shared *s, const gla_shared_tensor *t, int64_t bytes) {
+    int64_t count = gla_shared_count(t), size = bytes / count;
+    char *to = malloc((size_t)bytes);
+    for (int64_t i = 0; to && i < count; i++)
+        memcpy(to + i * size, (const char *)s + gla_shared_element(t, i), (size_t)size);
+    return to;
+}
+
 static bool keep_outputs(const gla_plugin_shared *s, gla_plugin_result *out) {
     const gla_plugin_request *r = &s->request;
     for (int pass = 0; pass < r->passes; pass++)
         for (int i = 0; i < GLA_OUTPUTS; i++) {
             const gla_shared_tensor *t = &r->out[pass][i];
             if (t->bytes == 0) continue;
-            out->output[pass][i].bytes = t->bytes;
-            out->output[pass][i].raw = malloc((size_t)t->bytes);
+            const gla_format *format = gla_plugin_format(t->dtype);
+            int64_t count = gla_shared_count(t), bytes = count * (format->bits / 8);
+            out->output[pass][i].bytes = bytes;
+            out->output[pass][i].raw = gathered(s, t, bytes);
             if (!out->output[pass][i].raw) return false;
-            memcpy(out->output[pass][i].raw, (const char *)s + t->at, (size_t)t->bytes);
             if (pass > 0) continue;
-            out->first[i].format = gla_plugin_format(t->dtype);
-            out->first[i].value = malloc((size_t)(t->bytes / (out->first[i].format->bits / 8)) * sizeof(double));
+            out->first[i].format = format;
+            out->first[i].value = malloc((size_t)count * sizeof(double));
             if (!out->first[i].value) return false;
-            gla_plugin_values(out->output[pass][i].raw, t->bytes, out->first[i].format, out->first[i].value);
+            gla_plugin_values(out->output[pass][i].raw, bytes, format, out->first[i].value);
         }
     return true;
 }
@@ -180,7 +197,7 @@ gla_status gla_plugin_run(const gla_plugin *plugin, const gla_problem *p, const 
     r.passes = passes;
     fill_request(plugin, &r);
     int64_t end = sizeof(gla_plugin_shared);
-    place_all(p, dtype, backward, &r, &end);
+    place_all(plugin, p, dtype, backward, &r, &end);
     r.memory_limit = memory_limit(plugin, end);
 
     gla_plugin_shared *s;

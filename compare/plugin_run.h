@@ -26,7 +26,8 @@ typedef struct gla_plugin {
     const char *path;
     const char *runner; /* the glassbox program; NULL: the running one */
     const char *mechanism;
-    double timeout; /* seconds for one call; 0: 30 */
+    double timeout;           /* seconds for one call; 0: 30 */
+    gla_plugin_layout layout; /* of the tensors that it is given */
     struct glassbox_info info;
     char name[64], mechanisms[64];
 } gla_plugin;
@@ -52,7 +53,7 @@ typedef struct gla_plugin_result {
     gla_plugin_end end;
     char what[400]; /* one line, unless DONE */
     struct {
-        void *raw; /* elements as it wrote them, NULL: not asked for */
+        void *raw; /* elements as it wrote them, dense whatever the layout; NULL: not asked for */
         int64_t bytes;
     } output[GLA_PLUGIN_PASSES][GLA_OUTPUTS];
     struct {

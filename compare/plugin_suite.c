@@ -83,7 +83,7 @@ static void add_large(making *m, const gla_format *dtype, uint64_t seed) {
 static void add_dtype(making *m, const gla_format *dtype, uint64_t seed, bool full) {
     for (uint64_t i = 0; i < (full ? 3 : 1); i++) add_families(m, dtype, seed + i, full);
     if (full) add_large(m, dtype, seed);
-    for (int i = 0; i < GLA_PROPERTIES; i++)
+    for (int i = 0; i < (full ? GLA_PROPERTIES : GLA_STRIDES); i++)
         add(m, gla_property_case((gla_property)i, dtype, m->backward, seed), (gla_property)i);
 }
 

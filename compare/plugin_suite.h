@@ -3,7 +3,8 @@
  * The suite that a plug-in is checked with: cases against the truth, and properties.
  *
  *     quick  per dtype: every family in its own shape, and once in a shape awkward for chunks of 64; every property
- *     full   the same for three seeds and chunks of 16 too, larger shapes, and properties cut at every place
+ *            but strides
+ *     full   the same for three seeds and chunks of 16 too, larger shapes, properties cut at every place, and strides
  *
  * An id names its case for ever: gla/reset/T67_H3_K20_V24_state/bf16/s1, and with the name of a property behind it
  * gla/mild/T131_H3_K20_V24_state/bf16/s1/causality. In the shape: B batches (if not 1), T tokens, H heads, G heads of

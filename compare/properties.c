@@ -14,13 +14,13 @@
 #include "properties_parts.h"
 
 const char *const gla_property_names[GLA_PROPERTIES] = {"memory",    "environment", "heap",  "determinism", "stale",
-                                                        "causality", "permutation", "split", "packing"};
+                                                        "causality", "permutation", "split", "packing",     "strides"};
 
 gla_case_spec gla_property_case(gla_property property, const gla_format *dtype, bool backward, uint64_t seed) {
     gla_case_spec s = {.family = "mild", .T = 131, .seed = seed, .dtype = dtype, .backward = backward};
     s.initial_state = true;
     if (property == GLA_PACKING) s.family = "varlen";
-    if (property == GLA_PERMUTATION || property == GLA_STALE) s.B = 2;
+    if (property == GLA_PERMUTATION || property == GLA_STALE || property == GLA_STRIDES) s.B = 2;
     return s;
 }
 
@@ -107,12 +107,11 @@ gla_status gla_probe_judge(gla_probe *t, const gla_assembled *a, gla_worst *wors
 
 /* ---- the same problem again ---- */
 
-/* The first element in which two passes differ; false: none. */
-static bool find_difference(const gla_probe *t, const gla_plugin_result *r, int pass, gla_output *output,
-                            int64_t at[4]) {
+bool gla_probe_differ(const gla_probe *t, const gla_plugin_result *x, const gla_plugin_result *y, int pass,
+                      gla_output *output, int64_t at[4]) {
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        const unsigned char *a = r->output[0][i].raw, *b = r->output[pass][i].raw;
-        int64_t bytes = r->output[0][i].bytes, n = 0, shape[4];
+        const unsigned char *a = x->output[0][i].raw, *b = y->output[pass][i].raw;
+        int64_t bytes = x->output[0][i].bytes, n = 0, shape[4];
         if (bytes == 0 || memcmp(a, b, (size_t)bytes) == 0) continue;
         while (a[n] == b[n]) n++;
         *output = (gla_output)i;
@@ -128,12 +127,11 @@ static gla_status compare_passes(gla_probe *t, const gla_plugin_result *r, int p
     gla_output output;
     gla_place_text place;
     int64_t at[4];
-    if (!find_difference(t, r, pass, &output, at)) return gla_probe_found(t, GLA_HOLDS, "%s", holds);
+    if (!gla_probe_differ(t, r, r, pass, &output, at)) return gla_probe_found(t, GLA_HOLDS, "%s", holds);
     return gla_probe_found(t, GLA_VIOLATED, "%s, first in %s", violated, gla_place_print(output, at, place));
 }
 
-/* Garbage beneath a kernel that promises no bits: its results there are still to be right. */
-static gla_status judge_pass(gla_probe *t, const gla_plugin_result *r, int pass) {
+gla_status gla_probe_judge_pass(gla_probe *t, const gla_plugin_result *r, int pass, const char *what) {
     gla_assembled a;
     gla_worst worst = {0};
     gla_place_text place;
@@ -145,9 +143,8 @@ static gla_status judge_pass(gla_probe *t, const gla_plugin_result *r, int pass)
     gla_assembled_free(&a);
     if (status != GLA_OK) return status;
     bool good = worst.ratio <= GLA_PROPERTY_LIMIT;
-    return gla_probe_found(
-        t, good ? GLA_HOLDS : GLA_VIOLATED, "%s garbage in outputs and workspace: error/bound %.3g at %s",
-        good ? "right with" : "wrong with", worst.ratio, gla_place_print(worst.output, worst.at, place));
+    return gla_probe_found(t, good ? GLA_HOLDS : GLA_VIOLATED, "%s with %s: error/bound %.3g at %s",
+                           good ? "right" : "wrong", what, worst.ratio, gla_place_print(worst.output, worst.at, place));
 }
 
 static gla_status check_repeated(gla_probe *t, gla_property property, const gla_plugin_result *r) {
@@ -167,7 +164,7 @@ static gla_status check_repeated(gla_probe *t, gla_property property, const gla_
         if (!t->deterministic) return gla_probe_found(t, GLA_NOT_APPLICABLE, "it does not claim determinism");
         return compare_passes(t, r, 1, "two runs, the same bits", "two runs of one problem differ");
     case GLA_STALE:
-        if (!t->deterministic) return judge_pass(t, r, 2);
+        if (!t->deterministic) return gla_probe_judge_pass(t, r, 2, "garbage in outputs and workspace");
         return compare_passes(t, r, 2, "garbage instead of NaN in outputs and workspace: the same bits",
                               "what lay in outputs or workspace before shows in the results");
     default:
@@ -194,6 +191,8 @@ static gla_status check(gla_probe *t, gla_property property) {
         return gla_check_split(t);
     case GLA_PACKING:
         return gla_check_packing(t);
+    case GLA_STRIDES:
+        return gla_check_strides(t);
     default:
         return repeat(t, property);
     }

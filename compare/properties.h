@@ -12,6 +12,7 @@
  *     permutation  batches and heads in another order give the same bits in that order, if it claims determinism
  *     split        a sequence in two parts, the state handed on and its gradient back, is still right
  *     packing      sequences packed by cu_seqlens, or each alone: both are right
+ *     strides      rows with room between them, or heads before tokens: the same bits, and the room stays untouched
  *
  * Right: error/bound against the truth of the whole problem is at most 2, which is as far as MARGINAL reaches; a state
  * stored in binary32 on the way and other chunk borders may add something. Where bits are not promised, results are
@@ -34,6 +35,7 @@ typedef enum gla_property {
     GLA_PERMUTATION,
     GLA_SPLIT,
     GLA_PACKING,
+    GLA_STRIDES,
     GLA_PROPERTIES
 } gla_property;
 extern const char *const gla_property_names[GLA_PROPERTIES];

@@ -37,6 +37,13 @@ typedef struct gla_assembled {
 gla_status gla_assembled_new(const gla_probe *t, gla_assembled *a);
 void gla_assembled_free(gla_assembled *a);
 
+/* The values of one pass of a run are to be right: a finding, with `what` before it. */
+gla_status gla_probe_judge_pass(gla_probe *t, const gla_plugin_result *r, int pass, const char *what);
+
+/* The first element in which a pass of one run differs from pass 0 of another; false: none. */
+bool gla_probe_differ(const gla_probe *t, const gla_plugin_result *a, const gla_plugin_result *b, int pass,
+                      gla_output *output, int64_t at[4]);
+
 /* The greatest error / bound over all outputs against the truth of t->made, and where; infinite if one is not finite.
  */
 typedef struct gla_worst {
@@ -56,6 +63,8 @@ const char *gla_place_print(gla_output output, const int64_t at[4], gla_place_te
 /* properties_problem.c */
 gla_status gla_check_causality(gla_probe *t);
 gla_status gla_check_permutation(gla_probe *t);
+/* properties_strides.c */
+gla_status gla_check_strides(gla_probe *t);
 /* properties_split.c */
 gla_status gla_check_split(gla_probe *t);
 gla_status gla_check_packing(gla_probe *t);

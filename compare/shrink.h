@@ -11,7 +11,7 @@
  *                summed over
  * Tokens come in the order of the recurrence, whatever `reverse` was. A slice is accepted if it fails, and at no
  * element that was within its bound in the whole: without the roundings of the tokens cut away, right elements could
- * seem wrong. Magnitudes stay: another problem would need the kernel to be run again.
+ * seem wrong. Magnitudes stay: another problem would need the kernel to be run again (shrink_plugin.h).
  */
 #ifndef GLASSBOX_SHRINK_H
 #define GLASSBOX_SHRINK_H

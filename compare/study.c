@@ -7,22 +7,18 @@
 
 #include <math.h>
 
+#include "../fast/hardware/hardware.h"
+
 double gla_gate_constant(double x, int64_t t, gla_draw d) { return x; }
 
 double gla_gate_sigmoid(double x, int64_t t, gla_draw d) { return gla_log_sigmoid(gla_draw_normal(d)) / x; }
 
 double gla_gate_every_32(double x, int64_t t, gla_draw d) { return t % 32 == 0 ? x : -0.5 + 0.4 * gla_draw_uniform(d); }
 
-gla_status gla_study_problem(int64_t T, int64_t D, gla_gate_rule *rule, double x, uint64_t seed, gla_generated *out,
-                             gla_error *err) {
-    gla_case_spec spec = {.family = "keep",
-                          .T = T,
-                          .H = 1,
-                          .dk = D,
-                          .dv = D,
-                          .backward = true,
-                          .seed = seed,
-                          .dtype = &gla_binary32_format};
+gla_status gla_study_problem(int64_t T, int64_t D, const gla_format *dtype, gla_gate_rule *rule, double x,
+                             uint64_t seed, gla_generated *out, gla_error *err) {
+    gla_case_spec spec = {
+        .family = "keep", .T = T, .H = 1, .dk = D, .dv = D, .backward = true, .seed = seed, .dtype = dtype};
     gla_status status = gla_generate(&spec, out, err);
     if (status) return status;
     out->problem.d_final_state.at = NULL;
@@ -41,7 +37,7 @@ gla_status gla_trial_open(const gla_problem *p, const char *form, const char *nu
     gla_status status = gla_form_parse(form, &parsed, err);
     if (status) return status;
     parsed.backward = true;
-    status = gla_numbers_open(numbers, &trial->numbers, err);
+    status = gla_all_numbers_open(numbers, &trial->numbers, err);
     if (status) return status;
     return gla_run(gla_mechanism_named("gla"), p, &parsed, trial->numbers, &trial->result, err);
 }

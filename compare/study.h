@@ -4,9 +4,10 @@
  * them.
  *
  * One head, no initial state, no gradient of the final state; q k v do are standard normal (draw.h)
- * in binary32, scale is dk^(-1/2). What is judged runs in binary32; what judges it is the
- * recurrence with the direct gate gradient in binary64. That is no certified truth, but its own
- * error (1e-13 relative and less: it has no cancellation) is far below every error shown.
+ * in binary32 (sites: bf16), scale is dk^(-1/2). What is judged runs in binary32; what judges it is
+ * the recurrence with the direct gate gradient in binary64. That is no certified truth, but its own
+ * error (1e-13 relative and less: it has no cancellation) is far below every error shown. Sites are
+ * judged by certified truth.
  */
 #ifndef GLASSBOX_STUDY_H
 #define GLASSBOX_STUDY_H
@@ -46,11 +47,50 @@ typedef struct gla_reset_row {
 extern const double gla_reset_gates[]; /* ends with 0; -inf is among them */
 gla_status gla_study_reset(double gate, uint64_t seed, gla_reset_row *row, gla_error *err);
 
+/* ---- sites: what each part of a tensor-core kernel's arithmetic costs (study_sites.c) ---- */
+
+/* A part of sm_90:bf16 (hardware.h); the last row of the table is all of them. */
+typedef struct gla_sites_part {
+    const char *name;
+    uint32_t parts;
+} gla_sites_part;
+
+/* Of one part and one output. Root mean squares are relative to that of the truth. */
+typedef struct gla_sites_cell {
+    double alone;     /* rms error with this part alone, all else exact to binary64 */
+    double predicted; /* its standard deviation by the error model with this site alone; NaN if not a random error */
+    double worst;     /* greatest |error| / bound, both with this part alone; NaN: no error */
+    double without;   /* rms error with all parts but this */
+} gla_sites_cell;
+
+enum { GLA_SITES_ROWS = 13, GLA_SITES_ALL = GLA_SITES_ROWS - 1, GLA_SITES_OUTPUTS = 6 };
+extern const gla_sites_part gla_sites_parts[GLA_SITES_ROWS];
+extern const gla_output gla_sites_outputs[GLA_SITES_OUTPUTS];
+
+typedef struct gla_sites_gates {
+    const char *gates; /* as printed; NULL ends the table */
+    gla_gate_rule *rule;
+    double x;
+} gla_sites_gates;
+extern const gla_sites_gates gla_sites_gate_choices[];
+
+typedef struct gla_sites_table {
+    gla_sites_cell cell[GLA_SITES_ROWS][GLA_SITES_OUTPUTS];
+} gla_sites_table;
+
+/* T tokens, dk = dv = D; on all processors. progress as in gla_parallel, of GLA_SITES_ROWS; may be NULL. */
+gla_status gla_study_sites(const gla_sites_gates *gates, int64_t T, int64_t D, uint64_t seed,
+                           void (*progress)(void *data, size_t begun), void *progress_data, gla_sites_table *table,
+                           gla_error *err);
+
+/* Root of the sum of the squares of the parts alone: what `all` would be if errors were small and independent. */
+double gla_sites_sum(const gla_sites_table *table, int output);
+
 /* ---- shared by the studies (study.c) ---- */
 
-/* T tokens of dk = dv = D with gates by the rule; to be freed by gla_generated_free. */
-gla_status gla_study_problem(int64_t T, int64_t D, gla_gate_rule *rule, double x, uint64_t seed, gla_generated *out,
-                             gla_error *err);
+/* T tokens of dk = dv = D with gates by the rule, q k v do in dtype; to be freed by gla_generated_free. */
+gla_status gla_study_problem(int64_t T, int64_t D, const gla_format *dtype, gla_gate_rule *rule, double x,
+                             uint64_t seed, gla_generated *out, gla_error *err);
 double gla_gate_constant(double x, int64_t t, gla_draw d); /* x */
 double gla_gate_sigmoid(double x, int64_t t, gla_draw d);  /* logsigmoid(normal) / x */
 double gla_gate_every_32(double x, int64_t t, gla_draw d); /* x at tokens 0, 32, 64 ...; else uniform -0.5 .. -0.1 */

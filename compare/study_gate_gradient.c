@@ -62,7 +62,7 @@ static gla_status measure(const gla_problem *p, gla_gate_gradient_row *row, gla_
 gla_status gla_study_gate_gradient(const gla_gate_gradient_case *c, uint64_t seed, gla_gate_gradient_row *row,
                                    gla_error *err) {
     gla_generated made;
-    gla_status status = gla_study_problem(c->T, 64, c->rule, c->x, seed, &made, err);
+    gla_status status = gla_study_problem(c->T, 64, &gla_binary32_format, c->rule, c->x, seed, &made, err);
     if (status) return status;
     status = measure(&made.problem, row, err);
     gla_generated_free(&made);

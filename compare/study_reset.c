@@ -32,7 +32,7 @@ static gla_status measure(const gla_problem *p, gla_trial *truth, gla_trial *tri
 gla_status gla_study_reset(double gate, uint64_t seed, gla_reset_row *row, gla_error *err) {
     gla_generated made;
     gla_trial truth = {0}, trial = {0};
-    gla_status status = gla_study_problem(256, 32, gla_gate_every_32, gate, seed, &made, err);
+    gla_status status = gla_study_problem(256, 32, &gla_binary32_format, gla_gate_every_32, gate, seed, &made, err);
     if (status) return status;
     status = measure(&made.problem, &truth, &trial, row, err);
     gla_trial_close(&trial);

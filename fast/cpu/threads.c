@@ -4,6 +4,7 @@
  */
 #include "threads.h"
 
+#include <mpfr.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -35,6 +36,7 @@ static bool one(struct loop *loop) {
 static void *worker(void *loop) {
     while (one(loop)) {
     }
+    mpfr_free_cache(); /* of this thread: what the work has left there */
     return NULL;
 }
 

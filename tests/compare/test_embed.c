@@ -19,7 +19,7 @@ static const char *format[GLA_OUTPUTS];
 static char text[1 << 16];
 static double numbers[GLA_OUTPUTS * 64];
 static int verdict;
-static const char *used;
+static const char *used, *replay, *form;
 
 static const double *const *inputs(void) { return (const double *const *)input; }
 static const int64_t (*shapes(void))[4] { return (const int64_t(*)[4])input_shape; }
@@ -53,8 +53,8 @@ static void teardown(void) {
 
 static int check(const char *profile) {
     return glassbox_check(inputs(), shapes(), NULL, 0, 0, 0, (const double *const *)got,
-                          (const int64_t(*)[4])output_shape, format, 0, profile, 1, &verdict, numbers, &used, text,
-                          sizeof text);
+                          (const int64_t(*)[4])output_shape, format, 0, profile, replay, form, 1, &verdict, numbers,
+                          &used, text, sizeof text);
 }
 
 static int field(const char *name) {
@@ -190,13 +190,38 @@ START_TEST(test_a_profile_can_be_named) {
 }
 END_TEST
 
+/* Correctly rounded outputs are those of 200 bits, and not those of binary32. */
+START_TEST(test_a_replay_can_be_asked_for) {
+    replay = "mpfr:200";
+    form = "recurrent";
+    ck_assert_msg(check(NULL) == GLA_OK, "%s", text);
+    ck_assert_int_eq(verdict, GLA_PASS);
+    ck_assert_msg(strncmp(text, "PASS against certified truth, profile f32, replay recurrent in mpfr:200\n", 72) == 0,
+                  "%s", text);
+    ck_assert(number(GLA_DK, "replayed") == 1 && number(GLA_DK, "differing") == 0 && number(GLA_DK, "tier") == 1);
+    ck_assert_double_eq(number(GLA_DK, "first_differing_0"), -1);
+    replay = "binary32";
+    ck_assert_int_eq(check(NULL), GLA_OK);
+    ck_assert_int_eq(verdict, GLA_FAIL);
+    ck_assert(number(GLA_DK, "differing") > 0 && number(GLA_DK, "ulps") >= 1 && number(GLA_DK, "tier") == 1);
+    ck_assert_double_eq(number(GLA_DK, "first_differing_0"), 0);
+    ck_assert_msg(strstr(text, "Other bits than the replay: ") != NULL, "%s", text);
+    ck_assert_msg(strstr(text, "Right within its bound, but not the declared arithmetic\n") != NULL, "%s", text);
+    replay = "binary23";
+    check_says(GLA_UNKNOWN_NAME, "no number system 'binary23'");
+    replay = NULL;
+    check_says(GLA_UNSUPPORTED, "form 'recurrent' is given, but no replay");
+    form = NULL;
+}
+END_TEST
+
 START_TEST(test_missing_and_misshapen_are_broken) {
     free(got[GLA_DQ]);
     got[GLA_DQ] = NULL;
     output_shape[GLA_DK][1]--;
     ck_assert_int_eq(glassbox_check(inputs(), shapes(), NULL, 0, 0, 0, (const double *const *)got,
-                                    (const int64_t(*)[4])output_shape, format, 1u << GLA_DQ, NULL, 1, &verdict, numbers,
-                                    &used, text, sizeof text),
+                                    (const int64_t(*)[4])output_shape, format, 1u << GLA_DQ, NULL, NULL, NULL, 1,
+                                    &verdict, numbers, &used, text, sizeof text),
                      GLA_OK);
     ck_assert_int_eq(verdict, GLA_BROKEN);
     ck_assert_double_eq(number(GLA_DQ, "verdict"), GLA_BROKEN);
@@ -246,8 +271,8 @@ START_TEST(test_text_stays_in_its_room) {
         char small[256];
         memset(small, '#', sizeof small);
         ck_assert_int_eq(glassbox_check(inputs(), shapes(), NULL, 0, 0, 0, (const double *const *)got,
-                                        (const int64_t(*)[4])output_shape, format, 0, NULL, 1, &verdict, numbers, &used,
-                                        small, room),
+                                        (const int64_t(*)[4])output_shape, format, 0, NULL, NULL, NULL, 1, &verdict,
+                                        numbers, &used, small, room),
                          GLA_OK);
         ck_assert_uint_eq(strlen(small), room - 1);
         ck_assert_int_eq(small[room], '#');
@@ -290,6 +315,7 @@ static Suite *suite(void) {
     tcase_add_test(c, test_right_outputs_pass);
     tcase_add_test(c, test_a_wrong_element_is_found_and_described);
     tcase_add_test(c, test_a_profile_can_be_named);
+    tcase_add_test(c, test_a_replay_can_be_asked_for);
     tcase_add_test(c, test_missing_and_misshapen_are_broken);
     tcase_add_test(c, test_what_cannot_be_judged_is_refused);
     tcase_add_test(c, test_offsets_make_sequences);

@@ -5,6 +5,8 @@
  */
 #include "shell.h"
 
+#include <stdbool.h>
+
 #if defined(__SANITIZE_ADDRESS__)
 enum { SANITIZED = 1 }; /* the libraries then need more than what is installed says */
 #else
@@ -134,12 +136,45 @@ START_TEST(man_page_names_every_command) {
 }
 END_TEST
 
+/* Each command has a page that says what its --help says: the same bytes where help2man is, at least every option
+ * elsewhere. */
+START_TEST(man_pages_are_current) {
+    outcome o = shell("command -v help2man >/dev/null");
+    bool generated = o.status == 0;
+    done(o);
+    if (generated)
+        o = shell("compare/package/make_man $GLASSBOX \"$D/man\" && diff -r compare/package/man \"$D/man\"");
+    else
+        o = shell("$GLASSBOX --help | sed -n '/^Commands/,/^$/s/^  \\([a-z]*\\) .*/\\1/p' | while read -r c; do"
+                  " for w in $($GLASSBOX $c --help | grep -o '^ .*--[a-z-]*' | grep -o '[a-zA-Z-]*$'); do"
+                  " sed 's/\\\\-/-/g' compare/package/man/glassbox-$c.1.in | grep -q -e \"$w\" || echo $c $w;"
+                  " done; done");
+    ck_assert_msg(o.status == 0 && !o.out[0], "run `make man`: %.2000s%s", o.out, o.err);
+    done(o);
+    if (system("command -v man >/dev/null") != 0) return;
+    o = shell("for f in compare/package/man/*; do MANWIDTH=100 man --warnings -l $f 2>&1 >/dev/null; done");
+    ck_assert_msg(o.out[0] == 0, "%s", o.out);
+    done(o);
+}
+END_TEST
+
+/* A command, a page: glassbox-check.1 and so on, filled in. */
+START_TEST(man_pages_land) {
+    outcome o = shell("$GLASSBOX --help | sed -n '/^Commands/,/^$/s/^  \\([a-z]*\\) .*/\\1/p' | while read -r c; do"
+                      " grep -q '^.TH GLASSBOX-.*\"glassbox [0-9.]*\" ' \"$D/opt/gb/share/man/man1/glassbox-$c.1\""
+                      " && echo ok || echo no page for $c; done");
+    ck_assert_msg(!strstr(o.out, "no page") && strstr(o.out, "ok") && !o.err[0], "%s%s", o.out, o.err);
+    done(o);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("install");
     TCase *c = tcase_create("install");
     tcase_set_timeout(c, 120);
     tcase_add_checked_fixture(c, install, remove_folder);
     tcase_add_test(c, everything_lands);
+    tcase_add_test(c, man_pages_land);
     tcase_add_test(c, headers_stand_alone);
     tcase_add_test(c, program_by_pkg_config);
     tcase_add_test(c, program_by_cmake);
@@ -148,6 +183,7 @@ static Suite *suite(void) {
     tcase_set_timeout(c, 60);
     tcase_add_checked_fixture(c, make_folder, remove_folder);
     tcase_add_test(c, man_page_names_every_command);
+    tcase_add_test(c, man_pages_are_current);
     suite_add_tcase(s, c);
     return s;
 }

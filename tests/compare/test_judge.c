@@ -301,6 +301,29 @@ START_TEST(test_marginal_and_profiles) {
 }
 END_TEST
 
+/* After a gate of -2^100 a chunk's sum has lost all later ones: the bound knows it, and the verdict says so. */
+START_TEST(test_a_pass_may_say_little) {
+    gla_judgement j = judged();
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (j.tensor[i].judged)
+            ck_assert_msg(!j.tensor[i].says_little && j.tensor[i].loosest > 0, "%s: %g", gla_output_names[i],
+                          j.tensor[i].loosest);
+    for (int64_t t = 7; t < T; t += 29)
+        for (int64_t i = 0; i < H * 16; i++) problem.tensor[GLA_IN_GK][t * H * 16 + i] = -0x1p100;
+    gla_error err;
+    gla_truth_options options = {.target = &gla_binary64_format, .backward = true};
+    gla_truth_free(&truth);
+    ck_assert_msg(gla_truth_compute(&problem.problem, &options, &truth, &err) == GLA_OK, "%s", err.what);
+    make_candidate(&problem.problem);
+    j = judged();
+    ck_assert_msg(j.tensor[GLA_DV].verdict == GLA_PASS && j.tensor[GLA_DV].says_little, "%s, %g times the rms",
+                  gla_verdict_names[j.tensor[GLA_DV].verdict], j.tensor[GLA_DV].loosest);
+    memset(stored[GLA_DV], 0, (size_t)count_of(GLA_DV) * sizeof(double));
+    j = judged();
+    ck_assert(j.tensor[GLA_DV].says_little); /* whatever the candidate */
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("judge");
     TCase *t = tcase_create("truth table");
@@ -317,6 +340,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_a_bound_without_limit_judges_nothing);
     tcase_add_test(t, test_only_judges_what_is_asked);
     tcase_add_test(t, test_marginal_and_profiles);
+    tcase_add_test(t, test_a_pass_may_say_little);
     suite_add_tcase(s, t);
     return s;
 }

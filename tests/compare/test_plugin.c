@@ -214,6 +214,11 @@ END_TEST
 START_TEST(failing_cases_are_saved) {
     outcome o = check_fault("state", "--case 'gla/mild/T67*' --save \"$D/failing\"");
     ck_assert_int_eq(o.status, 1);
+    char *explain = strstr(o.out, "explain: glassbox ");
+    ck_assert_msg(explain && strstr(o.out, "likely cause: "), "%s", o.out);
+    explain += strlen("explain: glassbox ");
+    explain[strcspn(explain, "\n")] = 0;
+    expect_good(shell("$GLASSBOX %s", explain));
     done(o);
     o = shell("$GLASSBOX check \"$D/failing\"");
     ck_assert_int_eq(o.status, 1);

@@ -292,6 +292,36 @@ START_TEST(no_report_is_half_written) {
 }
 END_TEST
 
+/* A pass under a wide bound is said to be one, in every report; a failure is a failure whatever its bound. */
+START_TEST(a_pass_that_says_little) {
+    cli_judged j = plain_pass();
+    char *before = printed(&j);
+    ck_assert_ptr_null(strstr(before, "says little"));
+    free(before);
+    j.judgement.judged = 3;
+    j.judgement.tensor[GLA_DQ] = tensor(GLA_MARGINAL);
+    j.judgement.tensor[GLA_DK] = tensor(GLA_FAIL);
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        j.judgement.tensor[i].loosest = 49;
+        j.judgement.tensor[i].says_little = true;
+    }
+    char *text = printed(&j), *junit = reported(cli_report_junit, &j, 1), *json = reported(cli_report_json, &j, 1);
+    char *markdown = reported(cli_report_markdown, &j, 1);
+    expect(text, "o: the bound is 49 times the output's rms: this pass says little");
+    ck_assert_int_eq(count_of(text, "says little"), 2);
+    expect(junit, "<system-out>the bound is 49 times");
+    expect(junit, "<system-out>MARGINAL: 0 elements, error/bound 0.25; the bound is 49 times");
+    ck_assert_int_eq(count_of(junit, "says little"), 2);
+    expect(markdown, "| PASS: says little, the bound is 49 times the rms |");
+    ck_assert_int_eq(count_of(markdown, "says little"), 2);
+    ck_assert_int_eq(count_of(json, "\"says_little\": true"), 3);
+    free(text);
+    free(junit);
+    free(json);
+    free(markdown);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("report");
     TCase *c = tcase_create("report");
@@ -306,6 +336,7 @@ static Suite *suite(void) {
     tcase_add_test(c, json_holds_everything);
     tcase_add_test(c, junit_counts_and_escapes);
     tcase_add_test(c, markdown_is_one_table);
+    tcase_add_test(c, a_pass_that_says_little);
     tcase_add_test(c, no_report_is_half_written);
     suite_add_tcase(s, c);
     return s;

@@ -11,7 +11,7 @@
 #include "../../compare/shrink.h"
 #include "../../reference/slice.h"
 #include "../mutants/chunk_kernel.h"
-#include "shell.h"
+#include "plugin_testing.h"
 
 static gla_generated made;
 static gla_truth truth;
@@ -203,9 +203,85 @@ START_TEST(small_file_fails) {
 }
 END_TEST
 
+/* ---- a kernel that is run again ---- */
+
+static const struct {
+    const char *plugin, *fault, *options;
+    const char *says[6]; /* what the command prints */
+    const char *file;    /* shapes in the file it writes */
+} wrong[] = {
+    {"corner",
+     "corner",
+     "",
+     {"o of gla/mild/", "T                    67 -> 17   (16 passes)", "k heads               3 -> 2   (1 passes)",
+      "dk                   20 -> 5   (4 passes)", "dv                   24 -> 1", "gradients           yes -> no"},
+     "o[1,17,2,1]"},
+    {"corner",
+     "shared",
+     "",
+     {"dk of gla/", "states              yes -> yes   (no passes)", "heads per k head      2 -> 2   (1 passes)",
+      "dk                    8 -> 1", "value gates         yes -> no"},
+     "dk[1,1,1,1]"},
+    {"corner", "strong", "--family strong", {"o of gla/strong/", "greatest gate       2^2 -> 2^2   (2^1 passes)"}, ""},
+    {"corner", "large", "--family mild", {"greatest operand    2^2 -> 2^2   (2^1 passes)", "none"}, ""},
+    {"hostile",
+     "state",
+     "--family reset --family integers --seed 3",
+     {"final_state of gla/reset/", "-> 1", "-> none"},
+     "final_state[1,1,1,1]"},
+};
+
+/* The smallest case is known; it fails under check; what the file holds is what the kernel makes of it. */
+START_TEST(kernel_is_run_again) {
+    outcome x = shell("export GLASSBOX_FAULT=%s; $GLASSBOX shrink --plugin %s -o \"$D/small.safetensors\" %s",
+                      wrong[_i].fault, plugin_path(wrong[_i].plugin), wrong[_i].options);
+    ck_assert_msg(x.status == 0 && !x.err[0], "%d: %s%s", x.status, x.out, x.err);
+    for (int n = 0; n < 6 && wrong[_i].says[n]; n++)
+        ck_assert_msg(strstr(x.out, wrong[_i].says[n]) != NULL, "'%s' is not in:\n%s", wrong[_i].says[n], x.out);
+    done(x);
+    x = shell("$GLASSBOX check \"$D/small.safetensors\"");
+    ck_assert_msg(x.status == 1, "%d: %s%s", x.status, x.out, x.err);
+    done(x);
+    gla_case c;
+    gla_error err;
+    char path[160], shapes[400] = "";
+    snprintf(path, sizeof path, "%s/small.safetensors", folder);
+    ck_assert_msg(gla_case_load(path, NULL, &c, &err) == GLA_OK, "%s", err.what);
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (c.output[i].present)
+            snprintf(shapes + strlen(shapes), sizeof shapes - strlen(shapes), "%s[%d,%d,%d,%d] ", gla_output_names[i],
+                     (int)c.output[i].shape[0], (int)c.output[i].shape[1], (int)c.output[i].shape[2],
+                     (int)c.output[i].shape[3]);
+    ck_assert_msg(strstr(shapes, wrong[_i].file) != NULL, "%s: %s", wrong[_i].file, shapes);
+    gla_case_free(&c);
+}
+END_TEST
+
+/* What cannot be shrunk says why, and leaves no file. */
+START_TEST(kernel_that_is_not_wrong) {
+    char minimal[300], hostile[300];
+    snprintf(minimal, sizeof minimal, "%s", plugin_path("minimal"));
+    snprintf(hostile, sizeof hostile, "%s", plugin_path("hostile"));
+    expect_one_line_error(shell("$GLASSBOX shrink --plugin %s --family mild -o \"$D/x.npz\"", minimal),
+                          "nothing to shrink");
+    expect_one_line_error(
+        shell("GLASSBOX_FAULT=crash $GLASSBOX shrink --plugin %s --family mild -o \"$D/x.npz\"", hostile), "crash");
+    outcome x = shell("GLASSBOX_FAULT=crash $GLASSBOX shrink --plugin %s --family mild -o \"$D/x.npz\"", hostile);
+    ck_assert_ptr_nonnull(strstr(x.err, "SIGSEGV"));
+    done(x);
+    x = shell("GLASSBOX_FAULT=load-crash $GLASSBOX shrink --plugin %s -o \"$D/x.npz\"", hostile);
+    ck_assert_msg(x.status == 3 && lines_in(x.err) == 1, "%d %s", x.status, x.err);
+    done(x);
+    ck_assert_int_eq(visible_files(), 0);
+}
+END_TEST
+
 START_TEST(wrong_uses) {
     expect_one_line_error(shell("$GLASSBOX shrink -o x.safetensors"), "no case file");
     expect_one_line_error(shell("$GLASSBOX shrink x.safetensors"), "no file to write");
+    expect_one_line_error(shell("$GLASSBOX shrink x.npz -o x.npz --family mild"), "--family goes with --plugin");
+    expect_one_line_error(shell("$GLASSBOX shrink --plugin ./x.so --family nobody -o x.npz"), "nobody");
+    expect_one_line_error(shell("$GLASSBOX shrink --plugin ./x.so x.npz -o x.npz"), "without a case file");
     expect_one_line_error(shell("$GLASSBOX shrink /nonexistent/x.npz -o x.npz"), "no such file");
     expect_one_line_error(shell("$GLASSBOX shrink x.npz -o x.npz --only nonsense"), "nonsense");
     expect_one_line_error(shell("$GLASSBOX shrink data/real/gla_chunk_bf16_mild.safetensors -o \"$D/x.npz\""),
@@ -225,6 +301,8 @@ static Suite *suite(void) {
     tcase_add_checked_fixture(c, make_folder, remove_folder);
     tcase_add_checked_fixture(c, NULL, drop);
     tcase_add_loop_test(c, small_file_fails, 0, 3);
+    tcase_add_loop_test(c, kernel_is_run_again, 0, (int)(sizeof wrong / sizeof wrong[0]));
+    tcase_add_test(c, kernel_that_is_not_wrong);
     tcase_add_test(c, wrong_uses);
     suite_add_tcase(s, t);
     suite_add_tcase(s, c);

@@ -134,6 +134,46 @@ START_TEST(reproduce_line) {
 }
 END_TEST
 
+/* The likely cause, the first bad element, and a command that explains its bound once the case has been made again. */
+START_TEST(a_failure_is_diagnosed) {
+    outcome o =
+        pipe_through("half", "--stream --family mild --T 9 --H 3 --dk 3 --dv 4", "--profile f32 --json \"$D/x.json\"");
+    ck_assert_msg(strstr(o.out, "likely cause: ") && strstr(o.out, "first bad: o[0,0,0,0]"), "%s", o.out);
+    char *make = strstr(o.out, "reproduce: glassbox "), *explain = strstr(o.out, "explain: glassbox ");
+    ck_assert_msg(make && explain, "%s", o.out);
+    make += strlen("reproduce: glassbox ");
+    explain += strlen("explain: glassbox ");
+    make[strcspn(make, "\n")] = explain[strcspn(explain, "\n")] = 0;
+    outcome x = shell("G=$(realpath $GLASSBOX); cd \"$D\"; $G %s && $G %s; grep -c '\"cause\"' x.json", make, explain);
+    ck_assert_msg(x.status == 0 && strstr(x.out, "o[0,0,0,0] of mild") && strstr(x.out, "allowed = "), "%s%s", x.out,
+                  x.err);
+    done(x);
+    done(o);
+}
+END_TEST
+
+/* The options of check: some outputs alone, a profile in a file, MARGINAL as a mismatch. */
+START_TEST(options_of_check) {
+    static const struct {
+        const char *fault, *options;
+        int status;
+        const char *text;
+    } sets[] = {
+        {"half", "--profile f32 --only final_state", 0, "3 passed"},
+        {"half", "--profile f32 --only final_state,o", 1, "0 passed"},
+        {"good", "--profile f32 --only dgv", 3, "missing"},
+        {"good", "--profile data/profiles/chunk32-bf16.json", 0, "(profile chunk32-bf16)"},
+        {"good", "--profile f32 --strict --threads 1", 0, "3 passed"},
+    };
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        outcome o = pipe_through(sets[i].fault, three, sets[i].options);
+        ck_assert_msg(o.status == sets[i].status && strstr(o.out, sets[i].text), "%s: %d %.1500s%s", sets[i].options,
+                      o.status, o.out, o.err);
+        done(o);
+    }
+}
+END_TEST
+
 START_TEST(reports) {
     outcome o = pipe_through("missing", three,
                              "--profile f32 --json \"$D/x.json\" --junit \"$D/x.xml\" --markdown \"$D/x.md\"");
@@ -151,6 +191,8 @@ START_TEST(wrong_options) {
     expect_one_line_error(shell("$GLASSBOX verify --stream --family nobody </dev/null"), "family");
     expect_one_line_error(shell("$GLASSBOX verify --stream --level slow </dev/null"), "level");
     expect_one_line_error(shell("$GLASSBOX verify --stream --profile no </dev/null"), "profile");
+    expect_one_line_error(shell("$GLASSBOX verify --stream --profile ./no.json </dev/null"), "no.json");
+    expect_one_line_error(shell("$GLASSBOX verify --stream --only x </dev/null"), "--only");
     expect_one_line_error(shell("$GLASSBOX gen --stream -o \"$D\""), "both");
     expect_one_line_error(shell("$GLASSBOX gen --stream >/dev/full"), "full disk");
 }
@@ -169,6 +211,8 @@ static Suite *suite(void) {
     tcase_add_test(c, empty_stream);
     tcase_add_test(c, limit_is_an_option);
     tcase_add_loop_test(c, reproduce_line, 0, sizeof wrong_sets / sizeof wrong_sets[0]);
+    tcase_add_test(c, a_failure_is_diagnosed);
+    tcase_add_test(c, options_of_check);
     tcase_add_test(c, reports);
     tcase_add_test(c, wrong_options);
     suite_add_tcase(s, c);

@@ -111,7 +111,8 @@ END_TEST
 START_TEST(test_nan_is_not_hidden) {
     gla_generated made;
     gla_trial truth, bad;
-    ck_assert_int_eq(gla_study_problem(3, 2, gla_gate_constant, -1, test_seed(), &made, NULL), GLA_OK);
+    ck_assert_int_eq(gla_study_problem(3, 2, &gla_binary32_format, gla_gate_constant, -1, test_seed(), &made, NULL),
+                     GLA_OK);
     ck_assert_int_eq(gla_trial_open(&made.problem, "recurrent", "binary64", &truth, NULL), GLA_OK);
     ck_assert_int_eq(gla_trial_open(&made.problem, "recurrent", "binary64", &bad, NULL), GLA_OK);
     ck_assert(gla_trial_rms_error(&bad, &truth, GLA_O) == 0);
@@ -122,6 +123,66 @@ START_TEST(test_nan_is_not_hidden) {
     gla_trial_close(&bad);
     gla_trial_close(&truth);
     gla_generated_free(&made);
+}
+END_TEST
+
+/* The error table of a bf16 kernel. Roundings to nearest have the standard deviation that the model gives them: 2048
+ * elements share their states and keys, so the rms is known to some 10 %; every bound holds; squares add. */
+static const gla_sites_gates moderate = {"moderate", gla_gate_sigmoid, 8};
+
+static gla_sites_table sites(void) {
+    gla_sites_table t;
+    gla_error err = {0};
+    gla_status status = gla_study_sites(&moderate, 128, 16, test_seed(), NULL, NULL, &t, &err);
+    ck_assert_msg(status == GLA_OK, "%s", err.what);
+    return t;
+}
+
+static int row_named(const char *name) {
+    for (int row = 0; row < GLA_SITES_ROWS; row++)
+        if (strcmp(gla_sites_parts[row].name, name) == 0) return row;
+    ck_abort_msg("no part %s", name);
+}
+
+START_TEST(test_sites_cost_what_is_predicted) {
+    static const char *const random[] = {"k_decayed", "state_read", "score",  "dstate_read",
+                                         "dscore",    "operands",   "output", "all"};
+    gla_sites_table t = sites();
+    int compared = 0;
+    for (size_t r = 0; r < sizeof random / sizeof *random; r++)
+        for (int i = 0; i < GLA_SITES_OUTPUTS; i++) {
+            const gla_sites_cell *c = &t.cell[row_named(random[r])][i];
+            if (!(c->alone > 1e-12) || isnan(c->predicted)) continue;
+            double ratio = c->alone / c->predicted;
+            ck_assert_msg(ratio > 0.75 && ratio < 1.3, "%s, output %d: %g of what is predicted", random[r], i, ratio);
+            compared++;
+        }
+    ck_assert_int_ge(compared, 20);
+    for (int row = 0; row < GLA_SITES_ROWS; row++)
+        for (int i = 0; i < GLA_SITES_OUTPUTS; i++)
+            ck_assert_msg(isnan(t.cell[row][i].worst) || t.cell[row][i].worst <= 1, "%s, output %d: %g of the bound",
+                          gla_sites_parts[row].name, i, t.cell[row][i].worst);
+}
+END_TEST
+
+START_TEST(test_sites_make_the_whole) {
+    gla_sites_table t = sites();
+    for (int i = 0; i < GLA_SITES_OUTPUTS; i++) {
+        double all = t.cell[GLA_SITES_ALL][i].alone, ratio = all / gla_sites_sum(&t, i);
+        ck_assert_msg(ratio > 0.8 && ratio < 1.25, "output %d: %g", i, ratio);
+        ck_assert_msg(!(t.cell[GLA_SITES_ALL][i].without > 1e-12), "output %d: %g without any", i,
+                      t.cell[GLA_SITES_ALL][i].without);
+        /* what is far below bf16's 2^-9 */
+        ck_assert(t.cell[row_named("accumulation")][i].alone < 1e-6 && t.cell[row_named("exp")][i].alone < 1e-6);
+        ck_assert(t.cell[row_named("binary32")][i].alone > 0);
+    }
+    /* where a site does not reach */
+    ck_assert(t.cell[row_named("dscore")][0].alone < 1e-12 && t.cell[row_named("score")][1].alone < 1e-12);
+    /* o = rounding of the output, scores, and the rest: leaving one out takes its share */
+    int output = row_named("output");
+    double all = t.cell[GLA_SITES_ALL][0].alone, without = t.cell[output][0].without;
+    double share = 1 - without * without / (all * all), want = pow(t.cell[output][0].alone / all, 2);
+    ck_assert_msg(fabs(share - want) < 0.1, "share %g, its square %g", share, want);
 }
 END_TEST
 
@@ -138,6 +199,8 @@ static Suite *suite(void) {
     tcase_add_test(t, test_error_grows_with_the_gate);
     tcase_add_test(t, test_finite_mask_is_garbage);
     tcase_add_test(t, test_nan_is_not_hidden);
+    tcase_add_test(t, test_sites_cost_what_is_predicted);
+    tcase_add_test(t, test_sites_make_the_whole);
     suite_add_tcase(s, t);
     return s;
 }

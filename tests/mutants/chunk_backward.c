@@ -19,7 +19,12 @@ static void score_gradients(const slice *x, const chunk *u, gradients *b) {
             if (has(x, M_DSCORE_UNMASKED) && r / SUBCHUNK == i / SUBCHUNK) masked = false;
             if (has(x, M_DSCORE_DIAGONAL_LOST) && i == r) masked = true;
             float sum = 0;
-            for (int j = 0; j < x->dv; j++) sum += x->d_o[u->first + r][j] * x->v[u->first + i][j];
+            for (int j = 0; j < x->dv && !masked; j++) {
+                factors w = chunk_factors(x, &u->value, r, i, j, false);
+                if (has(x, M_DSCORE_NO_GV) || i > r) w = (factors){1, 1};
+                sum += chunk_operand(x, x->d_o[u->first + r][j] * w.reader) *
+                       chunk_operand(x, x->v[u->first + i][j] * w.writer);
+            }
             b->dP[r][i] = masked ? 0 : chunk_site(x, sum, M_DSCORE_TRUNCATED);
         }
 }
@@ -39,18 +44,21 @@ static float dot(const float *a, const float *b, int count) {
     return sum;
 }
 
-/* An operand of dP K or dP^T Q: rounded where it is one of a matrix product, between sub-chunks. */
-static float paired(const slice *x, int r, int i, float a) {
-    return r / SUBCHUNK == i / SUBCHUNK ? a : chunk_operand(x, a);
+/* do_r as the entering state meets it. */
+static float read_gradient(const slice *x, const chunk *u, int r, int j) {
+    float d_o = x->d_o[u->first + r][j];
+    return has(x, M_DO_NO_GV) ? d_o : chunk_operand(x, d_o * chunk_decay(x, &u->value, r, -1, j));
 }
 
 static float query_gradient(const slice *x, const chunk *u, const gradients *b, int r, int d) {
     int columns = has(x, M_DQ_ONE_TILE) && x->dv > 8 ? 8 : x->dv;
-    float inter = dot(x->d_o[u->first + r], b->Sr[d], columns) * chunk_decay(x, u, r, -1, d), intra = 0;
+    float inter = 0, intra = 0;
+    for (int j = 0; j < columns; j++) inter += read_gradient(x, u, r, j) * b->Sr[d][j];
+    inter *= chunk_decay(x, &u->key, r, -1, d);
     for (int i = 0; i < u->m; i++) {
         if (b->dP[r][i] == 0) continue;
-        factors w = chunk_factors(x, u, r, i, d, false);
-        intra += b->dP[r][i] * w.reader * paired(x, r, i, x->k[u->first + i][d] * w.writer);
+        factors w = chunk_factors(x, &u->key, r, i, d, false);
+        intra += b->dP[r][i] * w.reader * chunk_paired(x, r, i, x->k[u->first + i][d] * w.writer);
     }
     if (has(x, M_DQ_NO_INTER)) inter = 0;
     if (has(x, M_DQ_SCALED_TWICE)) return x->s * x->s * (inter + intra);
@@ -58,14 +66,14 @@ static float query_gradient(const slice *x, const chunk *u, const gradients *b, 
 }
 
 static float key_gradient(const slice *x, const chunk *u, const gradients *b, int i, int d) {
-    float out = chunk_decay(x, u, u->m - 1, i, d), intra = 0;
-    if (has(x, M_DK_WRONG_DECAY)) out = chunk_decay(x, u, i, -1, d);
-    float inter = dot(x->v[u->first + i], b->Fr[d], x->dv) * out;
+    float out = chunk_decay(x, &u->key, u->m - 1, i, d), intra = 0;
+    if (has(x, M_DK_WRONG_DECAY)) out = chunk_decay(x, &u->key, i, -1, d);
+    float inter = dot(u->Vh[i], b->Fr[d], x->dv) * out;
     for (int r = 0; r < u->m; r++) {
         if (b->dP[r][i] == 0) continue;
-        factors w = chunk_factors(x, u, r, i, d, true);
+        factors w = chunk_factors(x, &u->key, r, i, d, true);
         float sq = (has(x, M_DK_UNSCALED) ? 1 : x->s) * x->q[u->first + r][d];
-        intra += b->dP[r][i] * w.writer * paired(x, r, i, sq * w.reader);
+        intra += b->dP[r][i] * w.writer * chunk_paired(x, r, i, sq * w.reader);
     }
     if (has(x, M_DK_NO_DSTATE)) inter = 0;
     if (has(x, M_DK_TAIL_ZERO) && u->m < CHUNK) return 0;
@@ -76,8 +84,14 @@ static float value_gradient(const slice *x, const chunk *u, const gradients *b, 
     float inter = 0, intra = 0;
     for (int d = 0; d < x->dk; d++)
         inter += (has(x, M_DV_KEYS_UNDECAYED) ? x->k[u->first + i][d] : u->Kh[i][d]) * b->Fr[d][j];
-    for (int r = 0; r < u->m; r++)
-        intra += (has(x, M_DV_UNTRANSPOSED) ? u->P[i][r] : u->P[r][i]) * x->d_o[u->first + r][j];
+    if (!has(x, M_DV_NO_GV)) inter *= chunk_decay(x, &u->value, u->m - 1, i, j);
+    for (int r = 0; r < u->m; r++) {
+        float P = has(x, M_DV_UNTRANSPOSED) ? u->P[i][r] : u->P[r][i];
+        if (P == 0) continue;
+        factors w = {1, 1};
+        if (i <= r) w = chunk_factors(x, &u->value, r, i, j, true);
+        intra += P * chunk_paired(x, r, i, x->d_o[u->first + r][j] * w.reader) * w.writer;
+    }
     if (has(x, M_DV_NO_DSTATE)) inter = 0;
     return inter + intra;
 }
@@ -122,16 +136,44 @@ static void gate_gradients(slice *x, const chunk *u, int index) {
     }
 }
 
+/* o do - v dv at token r of the chunk. */
+static float value_gate_term(const slice *x, const chunk *u, int r, int j) {
+    int t = u->first + r;
+    float o = x->o[t][j], dv = x->dv_[t][j];
+    if (has(x, M_DGV_FROM_ROUNDED)) {
+        o = chunk_round(x->dtype, GLA_RN, o);
+        dv = chunk_round(x->dtype, GLA_RN, dv);
+    }
+    if (has(x, M_DGV_NO_VALUES)) dv = 0;
+    return o * x->d_o[t][j] - x->v[t][j] * dv;
+}
+
+static void value_gate_gradients(slice *x, const chunk *u, int index) {
+    bool last = index == x->chunks - 1;
+    for (int j = 0; j < x->dv && x->valued; j++) {
+        float sum = 0;
+        for (int d = 0; d < x->dk; d++) sum += x->F[d][j] * x->S[index + 1][d][j];
+        if (has(x, M_DGV_NO_END) && last) sum = 0;
+        if (has(x, M_DGV_NO_BOUNDARY) && !last) sum = 0;
+        for (int r = u->m - 1; r >= 0; r--) {
+            float after = sum;
+            sum += value_gate_term(x, u, r, j);
+            x->dgv[u->first + r][j] = has(x, M_DGV_EXCLUSIVE) ? after : sum;
+        }
+    }
+}
+
 /* ---- the state's gradient ---- */
 
 static void state_gradient(slice *x, const chunk *u, int index) {
     for (int d = 0; d < x->dk; d++) {
-        float through = chunk_decay(x, u, u->m - 1, -1, d);
+        float through = chunk_decay(x, &u->key, u->m - 1, -1, d);
         if (has(x, M_DSTATE_UNDECAYED)) through = 1;
         if (has(x, M_DINITIAL_UNDECAYED) && index == 0) through = 1;
         for (int j = 0; j < x->dv; j++) {
-            float F = through * x->F[d][j];
-            for (int r = 0; r < u->m; r++) F += u->Qt[r][d] * x->d_o[u->first + r][j];
+            float kept = has(x, M_DSTATE_NO_GV) ? 1 : chunk_decay(x, &u->value, u->m - 1, -1, j);
+            float F = through * kept * x->F[d][j];
+            for (int r = 0; r < u->m; r++) F += u->Qt[r][d] * read_gradient(x, u, r, j);
             if (has(x, M_DSTATE_BF16)) F = chunk_round(&gla_bf16, GLA_RN, F);
             x->F[d][j] = F;
         }
@@ -153,6 +195,7 @@ void chunk_backward(slice *x, chunk *u) {
             for (int j = 0; j < x->dv; j++) x->dv_[t][j] = value_gradient(x, u, &b, r, j);
         }
         gate_gradients(x, u, n);
+        value_gate_gradients(x, u, n);
         state_gradient(x, u, n);
     }
 }

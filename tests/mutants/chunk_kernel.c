@@ -45,16 +45,34 @@ static float token_of(const slice *x, const gla_tensor *from, int64_t h, int t, 
     return from->at ? (float)gla_tensor_token(x->p, from, &x->sequence, h, t, i) : 0;
 }
 
-static float gate_of(const slice *x, int t, int d) {
-    float g = token_of(x, &x->p->gk, has(x, M_GATE_HEAD_0) ? 0 : x->h, t, d);
+/* Any gate as the faults that all gates share leave it. */
+static float as_gate(const slice *x, float g) {
     if (has(x, M_GATE_BASE_2)) g *= 0.6931472f;
     if (has(x, M_GATE_BASE_E_AS_2)) g *= 1.442695f;
     if (has(x, M_GATE_NOT_LOG)) g = expf(g);
     if (has(x, M_GATE_CLAMPED)) g = fmaxf(g, -5);
     if (has(x, M_GATE_BF16)) g = chunk_round(&gla_bf16, GLA_RN, g);
+    return g;
+}
+
+static float gate_of(const slice *x, int t, int d) {
+    const gla_problem *p = x->p;
+    int64_t h = has(x, M_GATE_HEAD_0) ? 0 : x->h;
+    float g = as_gate(x, token_of(x, &p->gk, h, t, d));
+    if (has(x, M_GV_EXCHANGED) && x->valued) g = token_of(x, &p->gv, h, t, d % p->dv);
     if (has(x, M_RESET_IGNORED) && isinf(g)) g = 0;
     if (has(x, M_RESET_LEAKS) && isinf(g)) g = -8;
     if (has(x, M_ONE_DECAY_LOST) && t == 5) g = 0;
+    return g;
+}
+
+static float value_gate_of(const slice *x, int t, int j) {
+    const gla_problem *p = x->p;
+    float g = as_gate(x, token_of(x, &p->gv, has(x, M_GV_HEAD_0) ? 0 : x->h, t, j));
+    if (has(x, M_GV_EXCHANGED)) g = token_of(x, &p->gk, x->h, t, j % p->dk);
+    if (has(x, M_GV_IGNORED)) g = 0;
+    if (has(x, M_GV_BASE_2)) g *= 0.6931472f;
+    if (has(x, M_GV_RESET_IGNORED) && isinf(g)) g = 0;
     return g;
 }
 
@@ -91,6 +109,7 @@ static void read_tokens(slice *x) {
         for (int j = 0; j < x->dv; j++) {
             x->v[t][j] = chunk_operand(x, value_of(x, t, j));
             x->d_o[t][j] = chunk_operand(x, token_of(x, &p->d_o, x->h, t, j));
+            x->gv[t][j] = x->valued ? value_gate_of(x, t, j) : 0;
         }
     }
 }
@@ -144,6 +163,7 @@ static void write_slice(const slice *x, bool backward, double *output[GLA_OUTPUT
     write_tokens(x, GLA_DK, x->dk_, x->dk, output[GLA_DK]);
     write_tokens(x, GLA_DV, x->dv_, x->dv, output[GLA_DV]);
     write_tokens(x, GLA_DGK, x->dg, x->dk, output[GLA_DGK]);
+    write_tokens(x, GLA_DGV, x->dgv, x->dv, output[GLA_DGV]);
     write_state(x, GLA_DINITIAL_STATE, x->F, M_DINITIAL_TRANSPOSED, output[GLA_DINITIAL_STATE]);
 }
 
@@ -164,9 +184,10 @@ static bool slice_open(slice *x, int64_t T) {
     x->T = (int)T;
     x->chunks = (x->T + CHUNK - 1) / CHUNK;
     size_t tokens = (size_t)x->T;
-    row *rows = calloc(10 * tokens + 1, sizeof *rows);
-    row **const views[] = {&x->q, &x->k, &x->v, &x->g, &x->d_o, &x->o, &x->dq, &x->dk_, &x->dv_, &x->dg};
-    for (size_t i = 0; i < 10 && rows; i++) *views[i] = rows + i * tokens;
+    row *rows = calloc(12 * tokens + 1, sizeof *rows);
+    row **const views[] = {&x->q, &x->k,  &x->v,   &x->g,   &x->gv, &x->d_o,
+                           &x->o, &x->dq, &x->dk_, &x->dv_, &x->dg, &x->dgv};
+    for (size_t i = 0; i < 12 && rows; i++) *views[i] = rows + i * tokens;
     x->S = calloc((size_t)x->chunks + 1, sizeof *x->S);
     if (rows && x->S) return true;
     free(rows);
@@ -211,13 +232,14 @@ static void clear_outputs(const gla_problem *p, double *output[GLA_OUTPUTS]) {
 }
 
 gla_status chunk_kernel(const gla_problem *p, const gla_format *dtype, mutant fault, double *output[GLA_OUTPUTS]) {
-    if (p->dk > WIDTH || p->dv > WIDTH || p->gv.at) return GLA_UNSUPPORTED;
+    if (p->dk > WIDTH || p->dv > WIDTH) return GLA_UNSUPPORTED;
     kernel *k = calloc(1, sizeof *k);
     state *kept = calloc((size_t)(2 * p->H), sizeof *kept);
     gla_status status = k && kept ? GLA_OK : GLA_NO_MEMORY;
     bool backward = p->d_o.at || p->d_final_state.at;
     if (status == GLA_OK) {
-        k->x = (slice){.p = p, .fault = fault, .dtype = dtype, .dk = (int)p->dk, .dv = (int)p->dv};
+        k->x = (slice){
+            .p = p, .fault = fault, .dtype = dtype, .dk = (int)p->dk, .dv = (int)p->dv, .valued = p->gv.at != NULL};
         k->x.s = scale_of(&k->x);
         k->last_state = kept;
         k->last_gradient = kept + p->H;

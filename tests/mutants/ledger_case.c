@@ -31,6 +31,12 @@ const ledger_case ledger_cases[] = {
      "integers, reversed, B = 2, Hk = 2 of H = 4",
      {.family = "integers", .B = 2, .H = 4, .Hk = 2, .reverse = true, SHAPE},
      .quick = true},
+    {'q', "mild, value gates, T = 150", {.family = "mild", .T = 150, .gv = true, SHAPE}, .quick = true},
+    {'r', "reset, value gates", {.family = "reset", .gv = true, SHAPE}, .quick = true},
+    {'s',
+     "integers, value gates, B = 2, reversed",
+     {.family = "integers", .B = 2, .gv = true, .reverse = true, SHAPE},
+     .quick = true},
     {.name = NULL}};
 
 const gla_format *const ledger_dtypes[3] = {&gla_bf16, &gla_f16, &gla_binary32_format};

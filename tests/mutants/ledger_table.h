@@ -9,7 +9,7 @@
 
 #include "ledger_case.h"
 
-enum { LEDGER_CASES = 16, LEDGER_DTYPES = 3 };
+enum { LEDGER_CASES = 19, LEDGER_DTYPES = 3 };
 
 typedef struct ledger {
     ledger_mark mark[MUTANTS][LEDGER_DTYPES][LEDGER_CASES]; /* symbol '-': not run */

@@ -94,6 +94,28 @@ typedef enum mutant {
     M_DG_EARLY,
     M_DG_BY_PREFIX,
     M_DG_NO_KEYS,
+    /* value gates */
+    M_GV_IGNORED,
+    M_GV_EXCHANGED,
+    M_GV_AFTER_WRITE,
+    M_GV_EXCLUSIVE,
+    M_GV_STATE_ONLY,
+    M_GV_WRITE_UNDECAYED,
+    M_GV_CARRY_UNDECAYED,
+    M_GV_TAIL_UNDECAYED,
+    M_GV_HEAD_0,
+    M_GV_BASE_2,
+    M_GV_RESET_IGNORED,
+    M_GV_RESET_NAN,
+    M_DSCORE_NO_GV,
+    M_DO_NO_GV,
+    M_DV_NO_GV,
+    M_DSTATE_NO_GV,
+    M_DGV_NO_END,
+    M_DGV_NO_BOUNDARY,
+    M_DGV_EXCLUSIVE,
+    M_DGV_NO_VALUES,
+    M_DGV_FROM_ROUNDED,
     MUTANTS
 } mutant;
 

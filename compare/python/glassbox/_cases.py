@@ -41,11 +41,11 @@ class Case:
                 out[name].requires_grad_(True)
         return out
 
-    def check(self, outputs, profile=None):
-        return check(self.inputs, outputs, profile)
+    def check(self, outputs, profile=None, *, replay=None, form=None):
+        return check(self.inputs, outputs, profile, replay=replay, form=form)
 
-    def assert_accurate(self, outputs, profile=None, *, strict=False):
-        return assert_accurate("gla", self.inputs, outputs, profile, strict=strict)
+    def assert_accurate(self, outputs, profile=None, *, replay=None, form=None, strict=False):
+        return assert_accurate("gla", self.inputs, outputs, profile, replay=replay, form=form, strict=strict)
 
     def __repr__(self):
         return f"<glassbox.Case {self.id}>"

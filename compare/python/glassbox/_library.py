@@ -7,7 +7,7 @@ import os
 import pathlib
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint, c_uint64, c_void_p
 
-ABI = 1
+ABI = 2
 REVERSE, BACKWARD, GROWTH, VALUE_GATE, STATE, VARLEN = 1, 2, 4, 8, 16, 32
 LISTS = {"inputs": 0, "outputs": 1, "mechanisms": 2, "profiles": 3, "families": 4, "formats": 5, "verdicts": 6,
          "fields": 7}
@@ -51,8 +51,9 @@ def library():
     lib.glassbox_name.argtypes = lib.glassbox_about.argtypes = [c_int, c_int]
     lib.glassbox_shapes.argtypes = PROBLEM + [POINTER(Shape)] + MESSAGE
     lib.glassbox_truth.argtypes = PROBLEM + [c_char_p, c_double, c_int] + [pointers] * 4 + MESSAGE
-    lib.glassbox_check.argtypes = PROBLEM + [pointers, POINTER(Shape), POINTER(c_char_p), c_uint, c_char_p, c_int,
-                                             POINTER(c_int), POINTER(c_double), POINTER(c_char_p)] + MESSAGE
+    lib.glassbox_check.argtypes = PROBLEM + [pointers, POINTER(Shape), POINTER(c_char_p), c_uint, c_char_p, c_char_p,
+                                             c_char_p, c_int, POINTER(c_int), POINTER(c_double), POINTER(c_char_p)
+                                             ] + MESSAGE
     lib.glassbox_round.argtypes = [c_char_p, c_void_p, c_int64] + MESSAGE
     lib.glassbox_generate.restype = c_void_p
     lib.glassbox_generate.argtypes = [c_char_p, POINTER(c_int64), c_uint, c_int64, c_uint64, c_char_p] + MESSAGE

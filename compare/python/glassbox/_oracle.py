@@ -11,6 +11,7 @@ import numpy as np
 from . import _library as c
 from ._arrays import to_values
 from ._problem import Problem, by_name
+from ._profile import as_text, is_file
 from ._save import digest, save
 
 
@@ -56,7 +57,8 @@ class Report:
     profile   the arithmetic that was declared
     tensors   by output: verdict, elements, nan, inf, over, marginal, uncertified, exact, worst (error / bound),
               worst_at, got, want, allowed, first_bad, rms_error, rms_truth, loosest, tier, scattered, rms_z,
-              rms_z_limit, bias, bias_limit (glassbox.names("fields") says what each is)
+              rms_z_limit, bias, bias_limit, replayed, differing, differing_zeros, first_differing, ulps
+              (glassbox.names("fields") says what each is)
     """
 
     def __init__(self, verdict, profile, tensors, text):
@@ -76,7 +78,8 @@ class Report:
         return f"<glassbox.Report {self.verdict}, profile {self.profile}>"
 
 
-COUNTS = ("elements", "nan", "inf", "over", "marginal", "uncertified", "exact", "tier", "scattered")
+COUNTS = ("elements", "nan", "inf", "over", "marginal", "uncertified", "exact", "tier", "scattered", "replayed",
+          "differing", "differing_zeros")
 
 
 def _tensor(fields):
@@ -89,8 +92,9 @@ def _tensor(fields):
         elif name != "judged":
             out[name] = int(x) if name in COUNTS else x
     out["verdict"] = list(c.names("verdicts"))[int(out["verdict"])]
-    if out["first_bad"][0] < 0:
-        out["first_bad"] = None
+    for name in ("first_bad", "first_differing"):
+        if out[name][0] < 0:
+            out[name] = None
     return types.SimpleNamespace(**out)
 
 
@@ -114,33 +118,38 @@ def _known_mechanism(mechanism):
         raise c.GlassboxError(f"no mechanism '{mechanism}'; known: {', '.join(c.names('mechanisms'))}")
 
 
-def check(inputs, outputs, profile=None, mechanism="gla", *, allow_growth=False, threads=0):
+def check(inputs, outputs, profile=None, mechanism="gla", *, replay=None, form=None, allow_growth=False, threads=0):
     """Judge outputs under test against certified truth. Both are dictionaries of arrays:
 
     inputs   q k v g gv initial_state do dfinal_state, and the settings scale cu_seqlens reverse
     outputs  o final_state dq dk dv dg dgv dinitial_state; one that is None counts as missing, one absent is not judged
+    profile  a name of glassbox.names("profiles"), a JSON file (compare/io/profile_file.h) or a dictionary like one
+    replay   a number system ("binary32"): every bit must be what the formulation `form` ("recurrent"; default: the
+             profile's) gives in it, beside all else
     """
     _known_mechanism(mechanism)
     problem = Problem(inputs, allow_growth=allow_growth)
     values, formats, missing = _outputs(outputs)
+    own, declared = as_text(profile)
     fields = list(c.names("fields"))
     verdict, used = ctypes.c_int(), ctypes.c_char_p()
     numbers = np.zeros((len(values), len(fields)))
     text = c.call(c.library().glassbox_check, *problem.arguments(), c.addresses(values), c.shapes(values),
                   (ctypes.c_char_p * len(values))(*[f and f.encode() for f in formats]), missing,
-                  profile and profile.encode(), threads, ctypes.byref(verdict),
+                  declared and declared.encode(), replay and replay.encode(), form and form.encode(), threads,
+                  ctypes.byref(verdict),
                   numbers.ctypes.data_as(ctypes.POINTER(ctypes.c_double)), ctypes.byref(used))
     tensors = {}
     for name, row in zip(c.names("outputs"), numbers.tolist()):
         if row[fields.index("judged")]:
             tensors[name] = _tensor(dict(zip(fields, row)))
-    return Report(list(c.names("verdicts"))[verdict.value], used.value.decode(), tensors, text)
+    return Report(list(c.names("verdicts"))[verdict.value], used.value.decode() if used.value else own, tensors, text)
 
 
-def _reproduce(inputs, outputs, profile, folder):
+def _reproduce(inputs, outputs, options, folder):
     """Leaves the case in a file, if there is a folder for it, and says how to judge it again."""
     name = f"case-{digest(inputs, outputs)}.npz"
-    line = f"glassbox check {pathlib.Path(folder or 'DIR') / name} --profile {profile}"
+    line = f"glassbox check {pathlib.Path(folder or 'DIR') / name}{options}"
     if not folder:
         return f"reproduce: set GLASSBOX_SAVE=DIR (pytest --glassbox-save=DIR), run again, then\n  {line}"
     os.makedirs(folder, exist_ok=True)
@@ -148,12 +157,17 @@ def _reproduce(inputs, outputs, profile, folder):
     return f"reproduce: {line}"
 
 
-def assert_accurate(mechanism, inputs, outputs, profile=None, *, strict=False, allow_growth=False, threads=0):
+def assert_accurate(mechanism, inputs, outputs, profile=None, *, replay=None, form=None, strict=False,
+                    allow_growth=False, threads=0):
     """Raise AssertionError unless every output is as near to the truth as its declared arithmetic earns; arguments as
     for check. strict: MARGINAL fails too. With the environment variable GLASSBOX_SAVE=DIR a failing case is left there
     as a file for the program glassbox."""
-    report = check(inputs, outputs, profile, mechanism, allow_growth=allow_growth, threads=threads)
+    report = check(inputs, outputs, profile, mechanism, replay=replay, form=form, allow_growth=allow_growth,
+                   threads=threads)
     if report.verdict == "PASS" or report.verdict == "MARGINAL" and not strict:
         return report
-    again = _reproduce(inputs, outputs, report.profile, os.environ.get("GLASSBOX_SAVE"))
+    named = os.fspath(profile) if is_file(profile) else report.profile
+    options = {"profile": named, "replay": replay, "form": form}
+    options = "".join(f" --{name} {value}" for name, value in options.items() if value)
+    again = _reproduce(inputs, outputs, options, os.environ.get("GLASSBOX_SAVE"))
     raise AssertionError(f"{report.text}{again}")

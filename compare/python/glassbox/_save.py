@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A case as an npz file that the program glassbox reads: bfloat16 as uint16 words under NAME_bf16, settings in the
-member metadata.json."""
+"""A case as an npz file that the program glassbox reads: bfloat16 as uint16 words under NAME_bf16, 8-bit floats as
+uint8 under NAME_f8_e4m3 and NAME_f8_e5m2, settings in the member metadata.json."""
 
 import hashlib
 import json
@@ -15,12 +15,30 @@ from ._problem import Problem, by_name
 DTYPES = {"binary64": np.float64, "binary32": np.float32, "f16": np.float16}
 
 
+# Of the 8-bit formats: fraction bits, exponent bias, the code of the greatest value (infinity in e5m2), that of NaN.
+NARROW = {"e4m3": (3, 7, 0x7E, 0x7F), "e5m2": (2, 15, 0x7C, 0x7E)}
+
+
+def _narrow_words(values, form):
+    """The codes of values that are exact in an 8-bit format."""
+    fraction, bias, last, nan = NARROW[form]
+    codes = np.arange(last + 1)
+    exponent, rest = codes >> fraction, codes & (1 << fraction) - 1
+    magnitudes = np.where(exponent > 0, np.ldexp(1 + rest / (1 << fraction), exponent - bias),
+                          np.ldexp(rest / (1 << fraction), 1 - bias))
+    if form == "e5m2":
+        magnitudes[-1] = np.inf
+    found = np.searchsorted(magnitudes, np.abs(values)).clip(0, last)
+    words = np.where(np.isnan(values), nan, found) | np.signbit(values) << 7
+    return words.astype(np.uint8)
+
+
 def _stored(name, values, form):
     """(member name, array) of values that are exact in the format."""
     if form == "bf16":
         return name + "_bf16", (values.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
-    if form not in DTYPES:
-        raise c.GlassboxError(f"{name}: {form} is not saved; convert it to float16, which holds the same values")
+    if form in NARROW:
+        return f"{name}_f8_{form}", _narrow_words(values, form)
     return name, values.astype(DTYPES[form])
 
 

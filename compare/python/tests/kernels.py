@@ -16,6 +16,14 @@ class BFloat16:
         return self.array
 
 
+class Float8(BFloat16):
+    """The same of one that has 8-bit floats: "float8_e4m3fn" or "float8_e5m2"."""
+
+    def __init__(self, array, dtype):
+        super().__init__(array)
+        self.dtype = dtype
+
+
 def naive(q, k, v, g=None, gv=None, initial_state=None, scale=None, cu_seqlens=None, reverse=False, **_):
     H = max(x.shape[2] for x in (q, k, v))
     B, T, _, K = q.shape

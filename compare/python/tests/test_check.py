@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verdicts: right outputs pass, every way of being wrong does not, and the message says what and where."""
 
+import json
 import re
 
 import numpy as np
@@ -172,6 +173,19 @@ def test_marginal_passes_unless_strict(case, right):
     pytest.fail("no error was marginal")
 
 
+def test_a_replay_demands_every_bit(case, right):
+    report = glassbox.assert_accurate("gla", case.inputs, right, replay="mpfr:200", form="recurrent")
+    assert all(tensor.tier == 1 and tensor.differing == 0 for tensor in report.tensors.values())
+    assert glassbox.check(case.inputs, right).tensors["o"].replayed == 0
+    right["o"].view(np.uint32)[0, 66, 2, 3] ^= 1
+    assert case.check(right).verdict == "PASS"
+    text = failure(case, right, replay="mpfr:200", form="recurrent")
+    assert "Other bits than the replay: 1 / 2412, at most 1 ulp apart; first at index (0, 66, 2, 3): got " in text
+    assert text.endswith(" --profile f32 --replay mpfr:200 --form recurrent")
+    tensor = case.check(right, replay="mpfr:200").tensors["o"]
+    assert tensor.tier == 1 and tensor.first_differing == (0, 66, 2, 3) and tensor.ulps == 1
+
+
 @pytest.mark.parametrize("change, outputs, message", [
     (dict(g=np.full((1, 67, 3, 8), 0.5)), dict(o=0), r"g\[0,0,0,0\] = 0.5 is above 0.*allow_growth=True"),
     (dict(q=np.full((1, 67, 3, 8), np.nan)), dict(o=0), r"q\[0,0,0,0\] = nan is NaN"),
@@ -197,9 +211,61 @@ def test_what_cannot_be_judged_is_an_error_not_a_verdict(case, change, outputs, 
         glassbox.check({**case.inputs, **change}, whole)
 
 
+PROFILE = {"name": "mine", "what": "f32 with a state in bf16", "like": "f32", "sites": {"state": {"format": "bf16"}}}
+
+
+@pytest.fixture
+def coarse(case, right):
+    """Outputs that f32 does not excuse, and a state in bf16 does."""
+    return {**right, "final_state": glassbox.round_to(right["final_state"], "bf16").astype(np.float32)}
+
+
+def test_a_profile_of_ones_own(case, coarse, tmp_path, monkeypatch):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(PROFILE))
+    for profile in (PROFILE, path, str(path)):
+        report = glassbox.check(case.inputs, coarse, profile=profile)
+        assert report.passed and report.profile == "mine", str(report)
+        assert glassbox.assert_accurate("gla", case.inputs, coarse, profile).passed
+    assert not glassbox.check(case.inputs, coarse, profile="f32").passed
+    numbers = {**PROFILE, "sites": {"state": {"u": 2 ** -8, "p": 8, "tiny": 2.0 ** -134}}}  # what bf16 stands for
+    assert (glassbox.check(case.inputs, coarse, profile=numbers).tensors["final_state"].allowed
+            == glassbox.check(case.inputs, coarse, profile=PROFILE).tensors["final_state"].allowed)
+    finer = {**PROFILE, "name": "finer", "sites": {"state": {"u": 2 ** -14, "p": 14}}}
+    path.write_text(json.dumps(finer))
+    monkeypatch.chdir(tmp_path)
+    report = glassbox.check(case.inputs, coarse, profile="mine.json")
+    assert not report.passed and "profile finer: f32 with a state in bf16" in str(report)
+    assert failure(case, coarse, profile="mine.json").endswith(".npz --profile mine.json")
+
+
+@pytest.mark.parametrize("text, message", [
+    ('{"name": "x"}', 'mine.json: "form" is missing'),
+    ('{"name": "x", "like": "f33"}', '"like" names no built-in profile'),
+    ('{"name": "x", "like": "f32", "op": {"format": "f31"}}', '"op" has an unknown format'),
+    ('{"name": "x", "like": "f32", "op": {"u": 3}}', '"u" is no number from 0 to 0.5'),
+    ('{"name": "x", "like": "f32", "sites": {"here": null}}', '"here" is no rounding site'),
+    ('{"name": "x", "like": "f32", "o.u": 1}', "is no key of a profile"),
+    ('{"name": "x\\nform s y", "like": "f32", "op": true}', '"op" is no rounding'),
+    ('{"name": "x", "name": "y"}', '"name" stands there twice'),
+    ("[]", "not list"), ("{", "not JSON"),
+])
+def test_a_bad_profile_is_an_error_that_names_the_key(case, right, tmp_path, text, message):
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    with pytest.raises(glassbox.GlassboxError, match=message):
+        glassbox.check(case.inputs, right, profile=path)
+    with pytest.raises(glassbox.GlassboxError, match="No such file"):
+        glassbox.check(case.inputs, right, profile=tmp_path / "other.json")
+
+
 def test_unknown_names_are_errors(case, right):
     with pytest.raises(glassbox.GlassboxError, match="no profile 'f31'.*f32-chunk"):
         glassbox.check(case.inputs, right, profile="f31")
+    with pytest.raises(glassbox.GlassboxError, match="no number system 'binary23'"):
+        glassbox.check(case.inputs, right, replay="binary23")
+    with pytest.raises(glassbox.GlassboxError, match="form 'recurrent' is given, but no replay"):
+        glassbox.check(case.inputs, right, form="recurrent")
     with pytest.raises(glassbox.GlassboxError, match="no mechanism 'lstm'; known: gla"):
         glassbox.assert_accurate("lstm", case.inputs, right)
     with pytest.raises(glassbox.GlassboxError, match="no format 'f12'"):

@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from kernels import BFloat16
+from kernels import BFloat16, Float8
 
 import glassbox
 from glassbox import _library
@@ -87,6 +87,30 @@ def test_the_library_neither_prints_nor_exits():
 
 
 @pytest.mark.skipif(not os.access(os.environ.get("GLASSBOX", ""), os.X_OK), reason="GLASSBOX names no program")
+@pytest.mark.parametrize("dtype, form", [("float8_e4m3fn", "e4m3"), ("float8_e5m2", "e5m2")])
+def test_8_bit_floats_are_saved(tmp_path, dtype, form):
+    case = glassbox.generate("mild", T=20)
+    wide = np.ldexp(np.linspace(-2, 2, case.inputs["q"].size), np.arange(case.inputs["q"].size) % 24 - 16)
+    case.inputs["q"] = Float8(glassbox.round_to(wide.reshape(case.inputs["q"].shape), form), dtype)
+    for name in ("k", "v"):
+        case.inputs[name] = Float8(glassbox.round_to(case.inputs[name], form), dtype)
+    truth = glassbox.truth(**case.inputs)
+    o = glassbox.round_to(truth.o, form)
+    o.flat[:3] = [0.0, np.nan, -0.0]
+    for outputs in ({"final_state": truth.final_state.astype(np.float32)}, {"o": Float8(o, dtype)}):
+        glassbox.save(tmp_path / "case.npz", case.inputs, outputs)
+        done = subprocess.run([os.environ["GLASSBOX"], "check", str(tmp_path / "case.npz"), "--profile", "ideal"],
+                              capture_output=True, text=True)
+        report = glassbox.check(case.inputs, outputs, profile="ideal")
+        assert done.returncode == (0 if report.passed else 1), done.stdout + done.stderr
+        for name, tensor in report.tensors.items():
+            row = re.search(rf"^  {name} +(?:PASS|FAIL) +(\d+) +(\S+)", done.stdout, re.M)
+            assert int(row.group(1)) == tensor.elements
+            assert float(row.group(2)) == pytest.approx(tensor.worst, rel=1e-2)
+        assert report.passed or f"{report.tensors['o'].nan} NaN" in done.stdout and report.tensors["o"].nan >= 1
+
+
+@pytest.mark.skipif(not os.access(os.environ.get("GLASSBOX", ""), os.X_OK), reason="GLASSBOX names no program")
 @pytest.mark.parametrize("dtype", ["bf16", "f16", "f32"])
 def test_a_saved_case_is_judged_alike_by_the_program(tmp_path, dtype):
     case = glassbox.generate("mild", dtype=dtype, T=20, varlen=True, initial_state=True, reverse=True)
@@ -114,4 +138,4 @@ def test_a_wrong_library_is_refused(tmp_path):
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(tmp_path / "other.so"), str(source)], check=True)
     done = subprocess.run([sys.executable, "-c", "import glassbox; glassbox.families()"], capture_output=True, text=True,
                           env={**os.environ, "GLASSBOX_LIBRARY": str(tmp_path / "other.so"), "PYTHONPATH": str(ROOT)})
-    assert "libglassbox.so speaks version 0, this package version 1" in done.stderr
+    assert "libglassbox.so speaks version 0, this package version 2" in done.stderr

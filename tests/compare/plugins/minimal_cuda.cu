@@ -51,7 +51,8 @@ template <class tensor> size_t bytes(const tensor &x) {
     return (size_t)(offset(x, x.shape[0] - 1, x.shape[1] - 1, x.shape[2] - 1, x.shape[3] - 1) + 1) * (x.dtype >> 8) / 8;
 }
 
-static void to_device(glassbox_input &x) {
+/* An output too is copied in: what lies between its elements is to come back as it was. */
+template <class tensor> static void to_device(tensor &x) {
     void *copy = NULL;
     if (!x.data || cudaMalloc(&copy, bytes(x)) != cudaSuccess) return;
     cudaMemcpy(copy, x.data, bytes(x), cudaMemcpyHostToDevice);
@@ -67,8 +68,8 @@ extern "C" int glassbox_plugin_run(const glassbox_problem *problem, void *, size
         return snprintf(p.reason, p.reason_size, "no CUDA device"), 1;
     glassbox_input *const in[] = {&p.in.q, &p.in.k, &p.in.v, &p.in.g, &p.in.gv, &p.in.initial_state};
     for (glassbox_input *x : in) to_device(*x);
-    cudaMalloc(&p.out.o.data, bytes(p.out.o));
-    cudaMalloc(&p.out.final_state.data, bytes(p.out.final_state));
+    to_device(p.out.o);
+    to_device(p.out.final_state);
     cudaMalloc(&states, (size_t)(p.N * p.H * p.dv * p.dk) * sizeof(float));
     run<<<(unsigned)((p.N * p.H * p.dv + 63) / 64), 64>>>(p, states);
     cudaMemcpy(problem->out.o.data, p.out.o.data, bytes(p.out.o), cudaMemcpyDeviceToHost);

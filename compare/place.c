@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The first bad element in the order of the recurrence; contract in place.h.
+ */
+#include "place.h"
+
+#include "../reference/slice.h"
+
+void gla_index_of(const int64_t shape[4], int64_t i, int64_t at[4]) {
+    for (int d = 3; d >= 0; d--) {
+        at[d] = i % shape[d];
+        i /= shape[d];
+    }
+}
+
+typedef bool is_bad_call(const void *data, int64_t i);
+
+static gla_bad_place first_in_states(const int64_t shape[4], gla_output name, is_bad_call *is_bad, const void *data) {
+    gla_bad_place x = {.output = name, .token = -1, .chunk = -1, .row = -1};
+    for (int64_t i = 0; i < shape[0] * shape[1] * shape[2] * shape[3]; i++) {
+        if (!is_bad(data, i)) continue;
+        x.known = true;
+        gla_index_of(shape, i, x.at);
+        x.sequence = x.at[0];
+        return x;
+    }
+    return (gla_bad_place){0};
+}
+
+static gla_bad_place first_in_tokens(const gla_problem *p, const int64_t shape[4], gla_output name, is_bad_call *is_bad,
+                                     const void *data) {
+    int64_t width = shape[2] * shape[3];
+    for (int64_t n = 0; n < p->N; n++) {
+        gla_sequence s = gla_sequence_at(p, n);
+        for (int64_t t = 0; t < s.length; t++)
+            for (int64_t i = 0; i < width; i++) {
+                int64_t at = (s.b * shape[1] + gla_token(&s, t)) * width + i;
+                if (!is_bad(data, at)) continue;
+                gla_bad_place x = {.known = true, .output = name, .sequence = n, .token = t};
+                x.chunk = t / GLA_CHUNK;
+                x.row = t % GLA_CHUNK;
+                gla_index_of(shape, at, x.at);
+                return x;
+            }
+    }
+    return (gla_bad_place){0};
+}
+
+gla_bad_place gla_first_place(const gla_problem *p, gla_output name, is_bad_call *is_bad, const void *data) {
+    int64_t shape[4];
+    gla_output_shape(p, name, shape);
+    return gla_is_state_output(name) ? first_in_states(shape, name, is_bad, data)
+                                     : first_in_tokens(p, shape, name, is_bad, data);
+}
