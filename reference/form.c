@@ -54,7 +54,7 @@ static gla_status bad_form(gla_error *err, const char *text, const char *why) {
     return gla_hint(err, GLA_UNKNOWN_NAME,
                     "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], "
                     "chunkwise-factored[:C], then "
-                    "+materialised or +direct +suffix +prefix +anchor +straddle +strict");
+                    "+materialised, +split:L or +direct +suffix +prefix +anchor +straddle +strict");
 }
 
 /* A positive size after ':'; advances *at. */
@@ -102,7 +102,12 @@ gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
         static const char *const option[] = {"materialised"};
         int ignored;
         at++;
-        if (parse_word(&at, option, 1, &ignored)) {
+        if (strncmp(at, "split:", 6) == 0) {
+            at += 6;
+            if (!parse_size(&at, &form->split)) return bad_form(err, text, "+split:L needs a whole number of tokens");
+            if (has_chunks(form->kind) && form->split % form->C)
+                return bad_form(err, text, "+split:L must be a multiple of the chunk size C");
+        } else if (parse_word(&at, option, 1, &ignored)) {
             if (!has_chunks(form->kind) || form->kind == GLA_CHUNKWISE_CENTRED)
                 return bad_form(err, text, "only chunkwise and chunkwise-factored can be materialised");
             form->materialised = true;
@@ -118,7 +123,10 @@ void gla_form_print(const gla_form *form, char *text, size_t size) {
     char sizes[48] = "";
     if (has_subchunks(form->kind)) snprintf(sizes, sizeof sizes, ":%lld:%lld", (long long)form->C, (long long)form->c);
     if (form->kind == GLA_CHUNKWISE_FACTORED) snprintf(sizes, sizeof sizes, ":%lld", (long long)form->C);
+    char split[32] = "";
+    if (form->split) snprintf(split, sizeof split, "+split:%lld", (long long)form->split);
     bool route = form->route != GLA_ROUTE_DEFAULT;
-    snprintf(text, size, "%s%s%s%s%s", gla_formulation_names[form->kind], sizes,
-             form->materialised ? "+materialised" : "", route ? "+" : "", route ? gla_route_names[form->route] : "");
+    snprintf(text, size, "%s%s%s%s%s%s", gla_formulation_names[form->kind], sizes,
+             form->materialised ? "+materialised" : "", split, route ? "+" : "",
+             route ? gla_route_names[form->route] : "");
 }

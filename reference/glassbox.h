@@ -121,6 +121,7 @@ typedef struct gla_form {
     gla_formulation kind;
     int64_t C, c;      /* chunk and sub-chunk size (chunkwise only) */
     bool materialised; /* chunkwise: all chunk states first, then all outputs; the numbers are the same */
+    int64_t split;     /* tokens of a segment (gated/split.c); 0: the sequence is not split */
     gla_gate_route route;
     bool backward; /* also gradients */
 } gla_form;
@@ -132,7 +133,7 @@ extern const char *const gla_route_names[GLA_ROUTES]; /* default direct suffix .
 
 /* "recurrent" | "parallel" | "parallel-naive" | "chunkwise[:C[:c]]" | "chunkwise-centred[:C[:c]]" |
  * "chunkwise-factored[:C]", then any of
- * "+materialised", "+ROUTE" (e.g. "chunkwise:64:16+anchor"). Defaults: C = 64, c = 16, not materialised. */
+ * "+materialised", "+split:L", "+ROUTE" (e.g. "chunkwise:64:16+anchor"). Defaults: C = 64, c = 16, not materialised. */
 gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err);
 /* Can this formulation form the gate gradient by this route? */
 bool gla_route_available(gla_formulation kind, gla_gate_route route);

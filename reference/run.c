@@ -145,28 +145,18 @@ static void announce_outputs(gla_result *r) {
     }
 }
 
+static gated_run *const runs[GLA_FORMULATIONS] = {[GLA_RECURRENT] = gated_recurrent,
+                                                  [GLA_PARALLEL] = gated_parallel,
+                                                  [GLA_PARALLEL_NAIVE] = gated_parallel_naive,
+                                                  [GLA_CHUNKWISE] = gated_chunkwise,
+                                                  [GLA_CHUNKWISE_CENTRED] = gated_chunkwise_centred,
+                                                  [GLA_CHUNKWISE_FACTORED] = gated_chunkwise};
+
 static void run_slice(const gated_slice *x, const gla_form *form) {
-    switch (form->kind) {
-    case GLA_RECURRENT:
-        gated_recurrent(x, form);
-        return;
-    case GLA_PARALLEL:
-        gated_parallel(x, form);
-        return;
-    case GLA_PARALLEL_NAIVE:
-        gated_parallel_naive(x, form);
-        return;
-    case GLA_CHUNKWISE:
-    case GLA_CHUNKWISE_FACTORED:
-        gated_chunkwise(x, form);
-        return;
-    case GLA_CHUNKWISE_CENTRED:
-        gated_chunkwise_centred(x, form);
-        return;
-    case GLA_FORMULATIONS:
-        break;
-    }
-    x->in->status = GLA_UNKNOWN_NAME;
+    if (form->split > 0 && x->T > (size_t)form->split)
+        gated_split(x, form, runs[form->kind]);
+    else
+        runs[form->kind](x, form);
 }
 
 gla_status gla_run_gated(const gla_problem *p, const gla_form *form, gla_numbers *n, gla_result *r, gla_error *err) {

@@ -27,10 +27,13 @@ typedef struct gated_slice {
 } gated_slice;
 
 /* Each runs forward, and backward if form->backward. Failures are left in slice->in->status. */
+typedef void gated_run(const gated_slice *x, const gla_form *form);
 void gated_recurrent(const gated_slice *x, const gla_form *form);
 void gated_parallel(const gated_slice *x, const gla_form *form);
 void gated_parallel_naive(const gated_slice *x, const gla_form *form);
 void gated_chunkwise(const gated_slice *x, const gla_form *form); /* also the factored one */
 void gated_chunkwise_centred(const gated_slice *x, const gla_form *form);
+/* Any of them over segments of form->split tokens. */
+void gated_split(const gated_slice *x, const gla_form *form, gated_run *run);
 
 #endif

@@ -31,11 +31,12 @@ START_TEST(form_round_trip) {
                 form.materialised = stored && chunked && kind != GLA_CHUNKWISE_CENTRED;
                 if (chunked) form.C = 48;
                 if (parts) form.c = 5;
+                form.split = route % 2 ? 96 : 0;
                 gla_form_print(&form, text, sizeof text);
                 if (!gla_route_available(form.kind, form.route)) continue;
                 ck_assert_msg(gla_form_parse(text, &back, NULL) == GLA_OK, "%s", text);
                 ck_assert_msg(back.kind == form.kind && back.route == form.route &&
-                                  back.materialised == form.materialised,
+                                  back.materialised == form.materialised && back.split == form.split,
                               "%s", text);
                 if (chunked) ck_assert_int_eq(back.C, 48);
                 if (parts) ck_assert_int_eq(back.c, 5);

@@ -18,6 +18,7 @@ static gla_form random_form(test_random *r, gla_formulation kind) {
         form.c = random_between(r, 1, form.C);
         form.materialised = kind == GLA_CHUNKWISE && random_chance(r, 0.5);
     }
+    if (random_chance(r, 0.3)) form.split = random_between(r, 1, 3) * (form.C && kind >= GLA_CHUNKWISE ? form.C : 3);
     do form.route = (gla_gate_route)random_between(r, 0, GLA_ROUTES - 1);
     while (!gla_route_available(kind, form.route));
     return form;
