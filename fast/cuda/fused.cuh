@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fused kernels as gla_cuda.cu calls them: arguments are checked there, nothing here looks at them again.
+ */
+#ifndef GLA_FUSED_CUH
+#define GLA_FUSED_CUH
+
+#include <cuda_runtime.h>
+
+#include "gla_cuda.h"
+
+/* fused_forward.cu: dk <= 128, bf16. segment: tokens of a segment, a multiple of 64; 0: sequences are not cut. The
+ * workspace, aligned to 256, is needed when they are. */
+size_t gla_cuda_fused_workspace(const gla_cuda_problem *p, int64_t segment);
+cudaError_t gla_cuda_fused_forward(const gla_cuda_problem *p, float scale, int64_t segment, void *workspace,
+                                   cudaStream_t stream);
+
+#endif
