@@ -14,7 +14,7 @@ LIB_SOURCES := $(shell find reference fast/cpu -name '*.c') $(wildcard fast/hard
                $(filter-out compare/main.c compare/cli_%.c,$(wildcard compare/*.c))
 IO_SOURCES  := $(wildcard compare/io/*.c)
 CLI_SOURCES := $(wildcard compare/main.c compare/cli_*.c)
-TESTS       := $(shell find tests -name 'test_*.c')
+TESTS       := $(filter-out tests/fast/cuda/%,$(shell find tests -name 'test_*.c'))
 TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -153,6 +153,60 @@ $(BUILD)/glassbox-probe: $(PROBE_OBJECTS)
 $(BUILD)/tests/fast/hardware/test_probe_words $(BUILD)/tests/fast/hardware/test_probe_models: $(PROBE_JUDGE) $(BUILD)/compare/cli_probe_words.o
 $(BUILD)/tests/compare/test_cli_probe: | $(BUILD)/glassbox
 
+# Kernels for GPUs: built where nvcc is, by `make cuda` and `make gpu-check`. wgmma needs sm_90a; the rest runs from
+# sm_80 on, on later GPUs through its PTX. What ptxas says of wgmma (C75xx: it serialises, or drops registers' moves) is
+# an error; spills are warnings.
+CUDA_SOURCES := $(wildcard fast/cuda/*.cu)
+CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(BUILD)/%.o)
+CUDA_INCLUDE := -isystem $(dir $(realpath $(shell command -v nvcc)))../include
+LIBCUDA := $(BUILD)/libglassbox_cuda.a
+SM80 := -gencode=arch=compute_80,code=[sm_80,compute_80] -gencode=arch=compute_90,code=sm_90
+GENCODE = $(if $(findstring fused,$<),$(SM90),$(SM80))
+
+$(CUDA_OBJECTS): $(BUILD)/%.o: %.cu
+	@mkdir -p $(@D)
+	nvcc -O2 -std=c++17 $(GENCODE) -Xptxas -warn-spills -Xcompiler -fPIC,-Wall,-Wextra -MMD -MP -MF $(@:.o=.d) -MT $@ \
+	    -c $< -o $@ 2>$@.log; status=$$?; cat $@.log >&2; \
+	if [ $$status -ne 0 ] || grep -q 'C75[0-9][0-9]' $@.log; then rm -f $@; exit 1; fi
+
+$(LIBCUDA): $(CUDA_OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+# Results by way of the host: for tests, and for `glassbox run --numbers cuda:...`, which opens the shared object.
+CUDA_HOST := $(BUILD)/fast/cuda/host_run.o
+CUDA_HOST_SHARED := $(BUILD)/shared/fast/cuda/host_run.o
+LIBCUDA_SHARED := $(BUILD)/libglassbox_cuda.so
+$(CUDA_HOST) $(CUDA_HOST_SHARED): override CFLAGS += $(CUDA_INCLUDE)
+
+$(LIBCUDA_SHARED): $(CUDA_HOST_SHARED) $(CUDA_OBJECTS) $(BUILD)/shared/libglassbox.a fast/cuda/gla_cuda.map
+	nvcc -shared -cudart static -Xlinker --no-undefined -Xlinker --version-script=fast/cuda/gla_cuda.map \
+	    -o $@ $(filter %.o %.a,$^) $(LIB_LIBS)
+
+cuda: $(if $(shell command -v nvcc),$(LIBCUDA) $(LIBCUDA_SHARED)) ## libglassbox_cuda.a and .so: the GPU kernels (nvcc)
+	@command -v nvcc >/dev/null || echo "no nvcc: the GPU kernels are skipped"
+
+GPU_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fast/cuda/test_*.c))
+$(GPU_TESTS): $(BUILD)/%: $(BUILD)/%.o $(CUDA_HOST) $(LIBCUDA) $(LIBGLASSBOX)
+	nvcc -cudart static -o $@ $^ $(CHECK_LIBS) $(LIB_LIBS)
+$(BUILD)/tests/fast/cuda/test_cli_cuda: | $(BUILD)/glassbox $(LIBCUDA_SHARED)
+
+gpu-check: ## the GPU kernels' tests (nvcc); those that need a GPU say so and are skipped without one
+	@.ci/setup
+	@command -v nvcc >/dev/null || { echo "skipped: no nvcc, so there are no GPU kernels to test"; exit 0; }; \
+	$(BUILD_ALL) -s $(GPU_TESTS) && \
+	for test in $(GPU_TESTS); do \
+	    $$test; status=$$?; \
+	    [ $$status -eq 0 ] || [ $$status -eq 77 ] || exit 1; \
+	done
+
+$(BUILD)/tests/bench/bench_cuda: tests/bench/bench_cuda.cu $(LIBCUDA)
+	@mkdir -p $(@D)
+	nvcc -O2 -std=c++17 -I. $(SM90) -cudart static -o $@ $^
+
+gpu-bench: $(BUILD)/tests/bench/bench_cuda ## how long the GPU kernels take on this GPU, beside a copy (nvcc, a GPU)
+	@$<
+
 # The special functions' tables, from a device's words.
 MUFU := $(BUILD)/tests/fast/hardware
 MUFU_REPLAY := $(addprefix $(MUFU)/,mufu_records.o mufu_replay.o)
@@ -236,7 +290,9 @@ bench: all $(BUILD)/tests/bench/bench_arb $(BUILD)/tests/compare/plugins/gradien
 	@$(BUILD)/glassbox bench --arb $(BUILD)/tests/bench/bench_arb --plugin $(BUILD)/tests/compare/plugins/gradients.so
 
 # The headers keep their tree, so that they find each other: #include <glassbox/reference/glassbox.h>
-PUBLIC_HEADERS := $(shell find reference -name '*.h') $(wildcard fast/hardware/*.h) $(filter-out compare/cli%,$(wildcard compare/*.h)) \
+PUBLIC_HEADERS := $(shell find reference -name '*.h') \
+                  $(filter-out %/hardware_name.h %/tensor_core_block.h %/mufu_unit.h,$(wildcard fast/hardware/*.h)) \
+                  $(filter-out compare/cli%,$(wildcard compare/*.h)) \
                   compare/io/case.h compare/io/profile_file.h compare/io/stream.h compare/io/tensors.h
 PACKAGE := compare/package
 FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIB_LIBS@|$(LIB_LIBS)|' \
@@ -269,6 +325,6 @@ help: ## this list
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: all man mufu-tables transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz fuzz-stream vectors ledger diagnosis wheel clean
+.PHONY: all cuda gpu-check gpu-bench man mufu-tables transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz fuzz-stream vectors ledger diagnosis wheel clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -4,8 +4,8 @@
  *
  * Each row is a process of its own: it makes its problem, computes it several times and prints the seconds of each;
  * its peak memory is what the kernel says of it afterwards. The yardstick of every ratio is the plain float64 loop of
- * the same size (cli_bench_loop.c). Rows that are not available (numpy, torch, Arb) say so. A second table is about
- * verdicts (cli_bench_verdict.c).
+ * the same size (cli_bench_loop.c). Rows that are not available (numpy, torch, Arb) say so. Behind them a table
+ * of a tensor core's blocks (cli_bench_blocks.c), and one of verdicts (cli_bench_verdict.c).
  */
 #include "cli.h"
 
@@ -14,13 +14,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../fast/cpu/threads.h"
 #include "cases.h"
 #include "cli_bench_blocks.h"
 #include "cli_bench_loop.h"
+#include "cli_bench_time.h"
 #include "cli_bench_verdict.h"
 #include "replay.h"
 #include "truth.h"
@@ -35,7 +35,7 @@ typedef struct settings {
 
 static const struct argp_option table[] = {
     {"full", 'f', NULL, 0, "MPFR and Arb at every size (minutes)", 0},
-    {"verdicts", 'v', NULL, 0, "Only the second table: what verdicts cost", 0},
+    {"verdicts", 'v', NULL, 0, "Only the last table: what verdicts cost", 0},
     {"repeats", 'r', "N", 0, "Computations per row, 1 to 99 (default 5)", 0},
     {"threads", 'j', "N", 0, "Threads of the truth (default: all processors)", 0},
     {"T", 'T', "N", 0, "Only this many tokens (default 1024 and 4096)", 0},
@@ -43,7 +43,7 @@ static const struct argp_option table[] = {
     {"script", 's', "FILE", 0, "The Python loop (default tests/bench/numpy_loop.py)", 0},
     {"arb", 'a', "FILE", 0, "The Arb program (default build/tests/bench/bench_arb; make bench builds it)", 0},
     {"plugin", 'p', "FILE", 0,
-     "The kernel of the second table (default build/tests/compare/plugins/gradients.so; make bench builds it)", 0},
+     "The kernel of the last table (default build/tests/compare/plugins/gradients.so; make bench builds it)", 0},
     {0}};
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -56,7 +56,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         s->verdicts = true;
         return 0;
     case 'r':
-        return cli_integer(state, "--repeats", argument, 1, 99, &s->repeats);
+        return cli_integer(state, "--repeats", argument, 1, BENCH_MOST_REPEATS, &s->repeats);
     case 'j':
         return cli_integer(state, "--threads", argument, 1, 4096, &s->threads);
     case 'T':
@@ -81,10 +81,9 @@ static const struct argp options = {
     .options = table,
     .parser = parse,
     .doc = "Time and peak memory of certified truth, one head, beside a float64 loop, numpy, torch, MPFR and Arb, and "
-           "of the replay of a GPU kernel; then the time of whole verdicts."
+           "of the replay of a GPU kernel; then a tensor core's blocks a second, and the time of whole verdicts."
            "\vPrints the median of the repeats, how far they spread, and the ratio to the plain float64 loop in C of "
-           "the same "
-           "size.\n\n"
+           "the same size. With --T or --dk only tables of that size.\n\n"
            "Example: one size only\n"
            "  glassbox bench --T 1024 --dk 64"};
 
@@ -98,12 +97,6 @@ typedef struct job {
     const gla_format *target; /* truth only */
     const char *module;       /* Python only */
 } job;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static gla_status make_problem(const job *j, gla_generated *made, gla_error *err) {
     const gla_case_spec spec = {.family = "mild",
@@ -167,9 +160,9 @@ static int repeat(const job *j, computation *compute) {
     gla_generated made;
     gla_status status = make_problem(j, &made, &err);
     for (int64_t i = 0; i < j->settings->repeats && status == GLA_OK; i++) {
-        double start = now();
+        double start = bench_seconds(CLOCK_MONOTONIC);
         status = compute(j, &made.problem, &err);
-        if (status == GLA_OK) printf("%.9f\n", (now() - start) / j->heads);
+        if (status == GLA_OK) printf("%.9f\n", (bench_seconds(CLOCK_MONOTONIC) - start) / j->heads);
     }
     gla_generated_free(&made);
     fflush(stdout);
@@ -210,11 +203,6 @@ typedef struct measured {
     double megabytes;
 } measured;
 
-static int by_size(const void *x, const void *y) {
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
 static int read_seconds(FILE *from, double *seconds, int room) {
     int count = 0;
     while (count < room && fscanf(from, "%lf", &seconds[count]) == 1) count++;
@@ -229,7 +217,7 @@ static _Noreturn void become(int (*row)(const job *), const job *j, int to) {
 }
 
 static bool measure(int (*row)(const job *), const job *j, measured *m) {
-    double seconds[100];
+    double seconds[BENCH_MOST_REPEATS];
     struct rusage usage;
     int ends[2], state;
     fflush(stdout);
@@ -241,13 +229,13 @@ static bool measure(int (*row)(const job *), const job *j, measured *m) {
     }
     close(ends[1]);
     FILE *from = fdopen(ends[0], "r");
-    m->repeats = child > 0 && from ? read_seconds(from, seconds, 100) : 0;
+    m->repeats = child > 0 && from ? read_seconds(from, seconds, BENCH_MOST_REPEATS) : 0;
     if (from) fclose(from);
     if (child < 0 || wait4(child, &state, 0, &usage) != child) return false;
     m->exit_status = WIFEXITED(state) ? WEXITSTATUS(state) : CLI_BROKEN;
     m->megabytes = (double)usage.ru_maxrss / 1024;
     if (m->repeats == 0) return true;
-    qsort(seconds, (size_t)m->repeats, sizeof *seconds, by_size);
+    bench_sort(seconds, m->repeats);
     m->least = seconds[0];
     m->median = seconds[m->repeats / 2];
     m->most = seconds[m->repeats - 1];
@@ -318,6 +306,7 @@ static int run(int argc, char **argv) {
                   .plugin = "build/tests/compare/plugins/gradients.so"};
     int ended = cli_parse(&options, argc, argv, &s);
     if (ended != CLI_GO_ON) return ended;
+    if (s.verdicts && (s.T || s.D)) return cli_complain(name, "--verdicts goes without --T and --dk");
     static const int64_t tokens[] = {1024, 4096}, sizes[] = {64, 128};
     bool good = true;
     if (!s.verdicts)

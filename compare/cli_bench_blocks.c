@@ -4,29 +4,16 @@
  */
 #include "cli_bench_blocks.h"
 
-#include <stdlib.h>
-#include <time.h>
-
 #include "../fast/hardware/tensor_core.h"
 #include "cli.h"
+#include "cli_bench_time.h"
 #include "draw.h"
 
-enum { SIZE = 128, MOST = 99, ROUNDS = 20 };
+enum { SIZE = 128, ROUNDS = 20 };
 
 typedef struct matrices {
     float A[SIZE * SIZE], B[SIZE * SIZE], C[SIZE * SIZE];
 } matrices;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_size(const void *x, const void *y) {
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
 
 /* Normal draws, A and B rounded to the operands' type. */
 static void fill(const gla_mma_model *m, matrices *x) {
@@ -40,17 +27,17 @@ static void fill(const gla_mma_model *m, matrices *x) {
 
 /* Millions of blocks per second of processor time, ROUNDS products. */
 static double rate(const gla_mma_model *m, matrices *x) {
-    double start = now();
+    double start = bench_seconds(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < ROUNDS; i++) gla_mma_product(m, SIZE, SIZE, SIZE, x->A, SIZE, x->B, SIZE, x->C, SIZE);
     double blocks = (double)SIZE * SIZE * (SIZE / m->block) * ROUNDS;
-    return 1e-6 * blocks / (now() - start);
+    return 1e-6 * blocks / (bench_seconds(CLOCK_THREAD_CPUTIME_ID) - start);
 }
 
 static void print_model(const gla_mma_model *m, int64_t repeats, matrices *x) {
-    double rates[MOST];
+    double rates[BENCH_MOST_REPEATS];
     fill(m, x);
     for (int64_t i = 0; i < repeats; i++) rates[i] = rate(m, x);
-    qsort(rates, (size_t)repeats, sizeof *rates, by_size);
+    bench_sort(rates, repeats);
     printf("%-6s %-5s %2d products a block %8.1f %8.1f .. %-8.1f\n", m->arch, m->type, m->block, rates[repeats / 2],
            rates[0], rates[repeats - 1]);
     fflush(stdout);

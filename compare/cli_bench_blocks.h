@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* Prints it: blocks per second on one thread, a few models, products of 128 x 128 x 128. */
+/* Prints it, of 1 to 99 repeats: blocks per second on one thread, a few models, products of 128 x 128 x 128. */
 void bench_blocks(int64_t repeats);
 
 #endif

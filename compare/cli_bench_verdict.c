@@ -9,30 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cases.h"
 #include "cli.h"
+#include "cli_bench_time.h"
 #include "emulate.h"
 #include "judge.h"
 #include "truth.h"
 
-enum { MOST = 99 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_size(const void *x, const void *y) {
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
+static double now(void) { return bench_seconds(CLOCK_MONOTONIC); }
 
 static void print_row(const char *label, double *seconds, int64_t count) {
-    qsort(seconds, (size_t)count, sizeof *seconds, by_size);
+    bench_sort(seconds, count);
     printf("%-58s %10.4f %9.4f .. %-9.4f\n", label, seconds[count / 2], seconds[0], seconds[count - 1]);
     fflush(stdout);
 }
@@ -41,7 +30,7 @@ static void print_row(const char *label, double *seconds, int64_t count) {
 
 /* Seconds of each repeat. */
 typedef struct timings {
-    double truth[MOST], judging[MOST], all[MOST];
+    double truth[BENCH_MOST_REPEATS], judging[BENCH_MOST_REPEATS], all[BENCH_MOST_REPEATS];
 } timings;
 
 /* The outputs of a right kernel of the profile, in their dtypes. */
@@ -127,7 +116,7 @@ bool bench_verdicts(int64_t repeats, int threads, const char *plugin) {
     gla_error err = {0};
     printf("\n%sverdicts, all processors%s\n%-58s %10s %9s .. %-9s\n", cli_on(CLI_BOLD), cli_off(), "", "median s",
            "least", "most");
-    gla_status status = check_row(repeats < MOST ? repeats : MOST, threads, &err);
+    gla_status status = check_row(repeats, threads, &err);
     if (status != GLA_OK) printf("%-58s failed: %s\n", "check", err.what);
     int ended = plugin_row(plugin);
     if (ended == CLI_SKIPPED) printf("%-58s not available here\n", "check --plugin, quick level");

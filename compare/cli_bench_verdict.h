@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Prints it: one check of the size that glassbox.assert_accurate is meant for, its parts, and the whole quick level on
- * a plug-in (the shared object at `plugin`; not available if it cannot be read). False: a row failed. */
+/* Prints it, of 1 to 99 repeats: one check of the size that glassbox.assert_accurate is meant for, its parts, and the
+ * whole quick level on a plug-in (the shared object at `plugin`; not available if it cannot be read). False: a row
+ * failed. */
 bool bench_verdicts(int64_t repeats, int threads, const char *plugin);
 
 #endif

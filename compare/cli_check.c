@@ -70,7 +70,8 @@ static const struct argp options = {
         "Judge the outputs in a file against certified truth, element by element."
         "\vPASS: every error is within the bound its declared roundings earn. MARGINAL: within twice its random part. "
         "FAIL: beyond, or not finite. BROKEN: wrong shape, missing, or an input changed.\n"
-        "Exits with 0 pass, 1 mismatch, 2 bad file or usage, 3 broken candidate, 4 uncertified or nothing judged.\n\n"
+        "Exits with 0 pass, 1 mismatch, 2 bad file or usage, 3 broken candidate, 4 uncertified or nothing judged, "
+        "77 all declined by a plug-in.\n\n"
         "Example:\n  glassbox check data/real/gla_chunk_bf16_mild.safetensors\n"
         "A kernel that claims the reference's order of operations in binary32, bit for bit:\n"
         "  glassbox check case.safetensors --replay binary32 --form recurrent\n"
@@ -82,7 +83,7 @@ static const struct argp options = {
 /* A case as it is judged, with the strings its report points to. */
 typedef struct one_case {
     cli_judged judged;
-    char name[200], path[4096], reproduce[4400], explain[4400];
+    char name[200], path[4096], reproduce[8600], explain[8400];
     gla_diagnosis diagnosis;
     gla_error error;
 } one_case;
@@ -98,13 +99,23 @@ static gla_status judge_case(const settings *s, const char *path, const gla_case
     return status;
 }
 
+/* The options that say what is judged, and under which profile: of check and of explain. */
+typedef char options_text[4000];
+static const char *case_options(const settings *s, const one_case *x, options_text text) {
+    const gla_case_options *load = &s->load;
+    snprintf(text, sizeof(options_text), "%s%s%s%s --profile %s%s", load->candidate ? " --candidate " : "",
+             load->candidate ? load->candidate : "", load->prefix ? " --prefix " : "", load->prefix ? load->prefix : "",
+             cli_profile_text(&s->judging, &x->judged.judgement), load->allow_growth ? " --allow-growth" : "");
+    return text;
+}
+
 /* The command that repeats this judgement. */
 static void set_reproduce(const settings *s, one_case *x) {
+    cli_only_text only;
     cli_replay_text replay;
-    snprintf(x->reproduce, sizeof x->reproduce, "glassbox check %s%s%s%s%s --profile %s%s%s", x->path,
-             s->load.candidate ? " --candidate " : "", s->load.candidate ? s->load.candidate : "",
-             s->load.prefix ? " --prefix " : "", s->load.prefix ? s->load.prefix : "",
-             cli_profile_text(&s->judging, &x->judged.judgement), s->load.allow_growth ? " --allow-growth" : "",
+    options_text text;
+    snprintf(x->reproduce, sizeof x->reproduce, "glassbox check %s%s%s%s%s", x->path, case_options(s, x, text),
+             cli_only_option(&s->judging, only), s->judging.strict ? " --strict" : "",
              cli_replay_options(&s->judging.replay, replay));
     x->judged.reproduce = x->reproduce;
 }
@@ -114,10 +125,9 @@ static void set_explain(const settings *s, one_case *x) {
     const gla_bad_place *first = &x->diagnosis.first;
     if (!first->known) return;
     cli_place_text place;
-    snprintf(x->explain, sizeof x->explain, "glassbox explain %s --at '%s'%s%s%s%s --profile %s", x->path,
-             cli_place(first->output, first->at, place), s->load.candidate ? " --candidate " : "",
-             s->load.candidate ? s->load.candidate : "", s->load.prefix ? " --prefix " : "",
-             s->load.prefix ? s->load.prefix : "", cli_profile_text(&s->judging, &x->judged.judgement));
+    options_text text;
+    snprintf(x->explain, sizeof x->explain, "glassbox explain %s --at '%s'%s", x->path,
+             cli_place(first->output, first->at, place), case_options(s, x, text));
     x->judged.explain = x->explain;
 }
 
@@ -145,6 +155,7 @@ static void check_file(const settings *s, const char *path, one_case *x) {
 typedef struct case_list {
     one_case **at;
     size_t count;
+    bool hollow; /* a folder holds no case */
 } case_list;
 
 static bool judge_into(case_list *list, const settings *s, const char *path) {
@@ -171,6 +182,10 @@ static bool judge_folder(case_list *list, const settings *s, const char *path) {
     int count = scandir(path, &entries, is_case_file, alphasort);
     if (count < 0) return judge_into(list, s, path); /* says why it cannot be read */
     bool going = true;
+    if (count == 0) {
+        list->hollow = true;
+        cli_complain(name, "%s: no case files (*.safetensors, *.npz) to judge", path);
+    }
     for (int i = 0; i < count; i++) {
         char full[4096];
         snprintf(full, sizeof full, "%s/%s", path, entries[i]->d_name);
@@ -231,10 +246,7 @@ static int check_all(const settings *s) {
         going = folder ? judge_folder(&list, s, s->paths[i]) : judge_into(&list, s, s->paths[i]);
     }
     int status = going ? report_all(s, &list) : cli_complain(name, "no memory");
-    if (going && list.count == 0) {
-        cli_complain(name, "%s: no case files (*.safetensors, *.npz) to judge", s->paths[0]);
-        status = CLI_UNCERTAIN;
-    }
+    if (list.hollow && status == CLI_PASS) status = CLI_UNCERTAIN;
     for (size_t i = 0; i < list.count; i++) free(list.at[i]);
     free(list.at);
     return status;

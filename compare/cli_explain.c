@@ -68,10 +68,9 @@ static const struct argp options = {
     .args_doc = "CASE",
     .doc = "The bound of one element, term by term."
            "\vThe profile's formulation is run with one kind of rounding, then with another added, until all that the "
-           "profile "
-           "declares are there; a term is what its kind adds to those below it. "
-           "Independent "
-           "roundings add in quadrature, up to what they could do if all conspired; systematic errors add up.\n\n"
+           "profile declares are there; a term is what its kind adds to those below it. Independent roundings add in "
+           "quadrature, up to what they could do if all conspired; systematic errors add up. A bit that differs from "
+           "check's --replay has no bound to explain.\n\n"
            "Example:\n  glassbox explain data/real/gla_chunk_bf16_mild.safetensors --at 'o[0,26,0,109]'",
     .children = children};
 

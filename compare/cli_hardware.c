@@ -4,9 +4,11 @@
  */
 #include "cli.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
+#include "../fast/hardware/special_functions.h"
 #include "cli_mma.h"
 
 static const char name[] = "hardware";
@@ -46,22 +48,6 @@ static const struct argp options = {
         "none of it.\n\n"
         "Example: what is known of Hopper\n"
         "  glassbox hardware --arch sm_90"};
-
-/* ---- special functions ---- */
-
-/* fast/hardware/mufu.h; probed: our own dump of every input's word lies in data/hardware. */
-typedef struct special_function {
-    const char *instruction, *value;
-    bool probed;
-    const char *evidence;
-} special_function;
-
-static const special_function special_functions[] = {
-    {"ex2.approx.ftz.f32", "2^x", false, "see fast/hardware/mufu.h"},
-    {"rcp.approx.ftz.f32", "1/x", false, "see fast/hardware/mufu.h"},
-    {"rsqrt.approx.ftz.f32", "1/sqrt(x)", false, "see fast/hardware/mufu.h"},
-    {"lg2.approx.ftz.f32", "log2 x", false, "see fast/hardware/mufu.h"},
-    {0}};
 
 /* ---- text ---- */
 
@@ -119,10 +105,21 @@ static void print_models(const settings *s) {
          "  published models: theirs, and MMA-Sim (Xie et al. 2025)");
 }
 
-static void print_functions(void) {
+static void print_functions(const settings *s) {
     printf("\n%sspecial functions%s\n", cli_on(CLI_BOLD), cli_off());
-    for (const special_function *f = special_functions; f->instruction; f++)
-        printf("  %-21s %-10s probed: %-4s %s\n", f->instruction, f->value, yes_or_no(f->probed), f->evidence);
+    printf("  %-21s %-9s %8s  %10s  %s\n", "function", "value", "max ulp", "compared", "words");
+    for (const gla_special_function *f = gla_special_functions; f->name; f++)
+        printf("  %-21s %-9s %8.5f%c %10" PRId64 "  %s\n", f->name, f->value, f->ulp, f->absolute < 0 ? '*' : ' ',
+               f->compared, strrchr(f->record, '/') + 1);
+    puts("  compared: inputs on which it is what an H200 (sm_90) returned, by checksums:\n"
+         "  all there are. Words: data/hardware\n"
+         "  max ulp: for normal x and results; of exponentials for 2^-26 <= |x|");
+    for (const gla_special_function *f = gla_special_functions; f->name; f++) {
+        if (!(f->absolute < 0)) continue;
+        printf("  *: but for 1/2 <= x < 2, where it is within 2^%.6g\n", f->absolute);
+        break;
+    }
+    if (s->arch && strcmp(s->arch, "sm_90") != 0) printf("  %s was not probed: its model takes sm_90's\n", s->arch);
 }
 
 /* ---- JSON ---- */
@@ -135,13 +132,20 @@ static json_t *model_to_json(const gla_mma_model *m) {
                      "evidence", m->evidence);
 }
 
+static json_t *function_to_json(const gla_special_function *f) {
+    json_t *x = json_pack("{s:s, s:s, s:s, s:f, s:s, s:b, s:I, s:s}", "function", f->name, "value", f->value, "call",
+                          f->call, "max_ulp", f->ulp, "arch", f->device, "probed", f->compared > 0, "compared",
+                          (json_int_t)f->compared, "words", f->record);
+    if (x && f->absolute < 0) json_object_set_new(x, "log2_error_near_1", json_real(f->absolute));
+    return x;
+}
+
 static int print_json(const settings *s) {
     json_t *models = json_array(), *functions = json_array();
     for (const gla_mma_model *m = gla_mma_models; m->arch; m++)
         if (!s->arch || strcmp(m->arch, s->arch) == 0) json_array_append_new(models, model_to_json(m));
-    for (const special_function *f = special_functions; f->instruction; f++)
-        json_array_append_new(functions, json_pack("{s:s, s:s, s:b, s:s}", "instruction", f->instruction, "value",
-                                                   f->value, "probed", f->probed, "evidence", f->evidence));
+    for (const gla_special_function *f = gla_special_functions; f->name; f++)
+        json_array_append_new(functions, function_to_json(f));
     json_t *all = json_pack("{s:o, s:o}", "tensor_cores", models, "special_functions", functions);
     if (!all) return cli_complain(name, "no memory");
     json_dumpf(all, stdout, JSON_INDENT(2));
@@ -158,7 +162,7 @@ static int run(int argc, char **argv) {
         return cli_complain(name, "no model of '%.20s' (glassbox hardware lists the architectures)", s.arch);
     if (s.json) return print_json(&s);
     print_models(&s);
-    print_functions();
+    print_functions(&s);
     return CLI_PASS;
 }
 

@@ -4,7 +4,6 @@
  */
 #include "cli_judging.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli_candidate.h"
@@ -88,14 +87,16 @@ const char *cli_profile_text(const cli_judging *s, const gla_judgement *g) {
     return s->profile ? s->profile : g->profile->name;
 }
 
-/* Room for what every element is allowed, which the diagnosis asks for. */
-static gla_status take_allowed(gla_candidate *c, const gla_truth *truth, gla_error *err) {
+const char *cli_only_option(const cli_judging *s, cli_only_text text) {
+    const char *before = " --only ";
+    size_t used = 0;
+    text[0] = 0;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        if (!c->output[i].value || !truth->tensor[i].present) continue;
-        c->output[i].allowed = malloc((size_t)truth->tensor[i].count * sizeof(double) + 1);
-        if (!c->output[i].allowed) return gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
+        if (!(s->only >> i & 1)) continue;
+        used += (size_t)snprintf(text + used, sizeof(cli_only_text) - used, "%s%s", before, gla_output_names[i]);
+        before = ",";
     }
-    return GLA_OK;
+    return text;
 }
 
 static gla_status compute_truth(const gla_problem *p, bool backward, int threads, const char *what, gla_truth *out,
@@ -116,16 +117,13 @@ gla_status cli_judge(const cli_judging *s, const gla_problem *p, gla_candidate *
     candidate->replay = &s->replay;
     const gla_profile *profile = cli_judging_profile(s, candidate);
     gla_status status = compute_truth(p, gla_judging_needs_gradients(candidate, s->only), threads, what, &truth, err);
-    if (status == GLA_OK) status = take_allowed(candidate, &truth, err);
+    if (status == GLA_OK) status = gla_candidate_make_room(p, candidate, err);
     if (status == GLA_OK) status = gla_judge(p, candidate, &truth, profile, s->only, threads, out, err);
     if (status == GLA_OK && out->verdict == GLA_FAIL) {
         status = gla_diagnose(p, candidate, &truth, out, s->only, threads, diagnosis, err);
         *diagnosed = status == GLA_OK;
     }
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
-        free(candidate->output[i].allowed);
-        candidate->output[i].allowed = NULL;
-    }
+    gla_candidate_free_room(candidate);
     gla_truth_free(&truth);
     return status;
 }

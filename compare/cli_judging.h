@@ -31,6 +31,10 @@ int cli_judging_open(cli_judging *s, const char *command);
 const gla_profile *cli_judging_profile(const cli_judging *s, const gla_candidate *candidate);
 const char *cli_profile_text(const cli_judging *s, const gla_judgement *g);
 
+/* " --only o,dq" as it was given, "" if it was not; returns text. */
+typedef char cli_only_text[80];
+const char *cli_only_option(const cli_judging *s, cli_only_text text);
+
 /* Truth, verdict and, if it is FAIL, the diagnosis (*diagnosed). candidate->replay is set. A bar is drawn over `what`,
  * if it is not NULL. */
 gla_status cli_judge(const cli_judging *s, const gla_problem *p, gla_candidate *candidate, int threads,

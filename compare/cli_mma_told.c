@@ -37,15 +37,24 @@ static const char *word_text(const gla_format *f, uint32_t word, text32 text) {
     return text;
 }
 
+/* A NaN's sign is not printed: it says nothing. */
+static double plain(double x) { return isnan(x) ? fabs(x) : x; }
+
+/* A number to nine digits and in hex. */
+static void print_value(double x) {
+    x = plain(x);
+    if (isfinite(x))
+        printf("%.9g = %a", x, x);
+    else
+        printf("%g", x);
+}
+
 /* "0x33800000 = 5.96046448e-08 = 0x1p-24" */
 static void print_word(const gla_format *f, uint32_t word) {
     text32 text;
-    double x = gla_decode(f, word);
-    printf("%s = %.9g = %a", word_text(f, word, text), x, x);
+    printf("%s = ", word_text(f, word, text));
+    print_value(gla_decode(f, word));
 }
-
-/* A number to nine digits and in hex. */
-static void print_value(double x) { printf("%.9g = %a", x, x); }
 
 /* ---- bits ---- */
 
@@ -94,7 +103,7 @@ static void print_terms(const gla_mma_model *m, const uint32_t *a, const uint32_
         char label[16] = "c";
         if (!is_c) snprintf(label, sizeof label, "k=%zu", place(first, k, i));
         printf("  %-5s %-10s %-10s %-16.9g %-18a ", label, is_c ? word_text(of_c, c, x) : word_text(of_a, a[i], x),
-               is_c ? "" : word_text(of_b, b[i], y), t->value, t->value);
+               is_c ? "" : word_text(of_b, b[i], y), plain(t->value), plain(t->value));
         if (t->present)
             printf("%d\n", t->exponent);
         else
@@ -116,7 +125,11 @@ static void print_aligned(const gla_mma_model *m, size_t first, const size_t *k,
     print_value(ldexp((double)s->sum, s->E - m->fraction));
     printf("\n  result ");
     print_word(gla_mma_result_format(m), s->word);
-    printf("\n         %s: %s\n", cli_mma_out_text(m), s->out_cut ? "bits are lost" : "nothing is lost");
+    bool finite = isfinite(gla_decode(gla_mma_result_format(m), s->word));
+    printf("\n         %s: %s\n", cli_mma_out_text(m),
+           !finite      ? "too large"
+           : s->out_cut ? "bits are lost"
+                        : "nothing is lost");
 }
 
 /* Prints a block and returns its word. */

@@ -13,6 +13,13 @@ const char *cli_place(gla_output output, const int64_t at[4], cli_place_text tex
     return text;
 }
 
+const char *cli_first_bad(const gla_bad_place *x, cli_place_text text) {
+    cli_index_text index;
+    snprintf(text, sizeof(cli_place_text), "%s%s%s", gla_output_names[x->output], cli_shape(x->at, index),
+             gla_made_backwards(x->output) ? ", made last token first" : "");
+    return text;
+}
+
 bool cli_has_verdict(const cli_judged *j) {
     return !j->error && !j->finding && (j->judgement.judged > 0 || j->judgement.changed != 0);
 }
@@ -101,17 +108,19 @@ static void print_row(gla_output output, const gla_tensor_verdict *v) {
 /* ---- what is wrong, a line per tensor that is not a plain pass ---- */
 
 static void print_trouble(gla_output output, const gla_tensor_verdict *v) {
+    char title[32], text[512], *end = text + sizeof text, *at = text;
     cli_place_text place;
     if (v->over + v->marginal + v->nan + v->inf + v->uncertified == 0) return;
-    printf("  %s:", gla_output_names[output]);
+    snprintf(title, sizeof title, "  %s: ", gla_output_names[output]);
+    text[0] = 0;
     if (v->over)
-        printf(" %" PRId64 " of %" PRId64 " elements (%.3g %%) over the bound;", v->over, v->count,
-               100 * (double)v->over / (double)v->count);
-    if (v->marginal) printf(" %" PRId64 " marginal;", v->marginal);
-    if (v->nan + v->inf) printf(" %" PRId64 " NaN, %" PRId64 " Inf;", v->nan, v->inf);
-    if (v->uncertified) printf(" %" PRId64 " without certified truth;", v->uncertified);
-    if (v->first_bad[0] >= 0) printf(" first bad %s", cli_place(output, v->first_bad, place));
-    putchar('\n');
+        at += snprintf(at, (size_t)(end - at), "%" PRId64 " of %" PRId64 " elements (%.3g %%) over the bound; ",
+                       v->over, v->count, 100 * (double)v->over / (double)v->count);
+    if (v->marginal) at += snprintf(at, (size_t)(end - at), "%" PRId64 " marginal; ", v->marginal);
+    if (v->nan + v->inf) at += snprintf(at, (size_t)(end - at), "%" PRId64 " NaN, %" PRId64 " Inf; ", v->nan, v->inf);
+    if (v->uncertified) at += snprintf(at, (size_t)(end - at), "%" PRId64 " without certified truth; ", v->uncertified);
+    if (v->first_bad.known) snprintf(at, (size_t)(end - at), "first bad %s", cli_first_bad(&v->first_bad, place));
+    cli_print_wrapped(title, text);
 }
 
 /* What tier 3 found, where it decided. */

@@ -56,8 +56,7 @@ static void print_shares(gla_output output, const gla_shares *s) {
     if (s->tokens > 1) print_share("  bad by token: ", output, s->token, s->tokens);
 }
 
-/* Words after `title`, in lines no wider than the terminal, the later ones indented as far as the first. */
-static void print_wrapped(const char *title, const char *text) {
+void cli_print_wrapped(const char *title, const char *text) {
     size_t width = (size_t)columns(), indent = strlen(title), column = indent;
     fputs(title, stdout);
     while (*text) {
@@ -74,7 +73,7 @@ static void print_wrapped(const char *title, const char *text) {
 }
 
 static void print_cause(const gla_diagnosis *d) {
-    print_wrapped("  likely cause: ", d->sentence);
+    cli_print_wrapped("  likely cause: ", d->sentence);
     if (!(d->closer > 0)) return;
     fputs("                predicts", stdout);
     for (int i = 0; i < GLA_OUTPUTS; i++)
@@ -89,15 +88,12 @@ static void print_first(const gla_bad_place *p) {
     cli_place_text place;
     if (!p->known) return;
     char text[256];
-    int used = snprintf(text, sizeof text, "%s", cli_place(p->output, p->at, place));
+    int used = snprintf(text, sizeof text, "%s", cli_first_bad(p, place));
     if (p->token >= 0)
         snprintf(text + used, sizeof text - (size_t)used,
-                 ": token %" PRId64 " of sequence %" PRId64 ", chunk %" PRId64 ", row %" PRId64 " of %d%s%s%s",
-                 p->token, p->sequence, p->chunk, p->row, GLA_CHUNK,
-                 gla_made_backwards(p->output) ? " (the last: " : "",
-                 gla_made_backwards(p->output) ? gla_output_names[p->output] : "",
-                 gla_made_backwards(p->output) ? " is made from the last token back)" : "");
-    print_wrapped("  first bad: ", text);
+                 ": token %" PRId64 " of sequence %" PRId64 ", chunk %" PRId64 ", row %" PRId64 " of %d", p->token,
+                 p->sequence, p->chunk, p->row, GLA_CHUNK);
+    cli_print_wrapped("  first bad: ", text);
 }
 
 void cli_report_diagnosis(const gla_diagnosis *d) {

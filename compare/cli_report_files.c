@@ -111,7 +111,7 @@ static json_t *tensor_to_json(gla_output output, const gla_replay *declared, con
     json_object_set_new(x, "tier", json_integer(v->tier));
     json_object_set_new(x, "distribution", scatter_to_json(&v->scatter));
     json_object_set_new(x, "replay", replay_to_json(declared, &v->replay));
-    json_object_set_new(x, "first_bad", v->first_bad[0] >= 0 ? index_to_json(v->first_bad) : json_null());
+    json_object_set_new(x, "first_bad", v->first_bad.known ? index_to_json(v->first_bad.at) : json_null());
     return x;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../fast/hardware/hardware.h"
+#include "cli_cuda.h"
 
 static const char name[] = "run";
 
@@ -24,17 +25,19 @@ enum { KEY_DTYPE = 256 };
 static const struct argp_option table[] = {
     {"form", 'f', "FORM", 0,
      "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], chunkwise-factored[:C], then "
-     "+materialised, +ROUTE "
+     "+materialised, +split:L, +ROUTE "
      "(default recurrent)",
      0},
     {"numbers", 'n', "SYSTEM", 0,
      "binary64, binary32, mpfr:P, interval:P, bf16, f16, tf32, e4m3, e5m2, format:p:emin:emax, with /rz ... /sr:SEED, "
-     "sm_90:bf16 ... (default binary64)",
+     "sm_90:bf16 ... (default binary64); cuda:recurrent, cuda:fused: on this machine's GPU, in the file's "
+     "dtypes",
      0},
     {"backward", 'b', NULL, 0, "Gradients too; do and dfinal_state that the file lacks are 0", 0},
     {"gate-gradient", 'r', "ROUTE", 0, "How dg is formed: direct, suffix, prefix, anchor, straddle, strict", 0},
     {"output", 'o', "FILE", 0, "Write the outputs to FILE.safetensors or FILE.npz instead of a table", 0},
-    {"dtype", KEY_DTYPE, "TYPE", 0, "Element type of the written outputs (default F64)", 0},
+    {"dtype", KEY_DTYPE, "TYPE", 0,
+     "Element type of the written outputs (default F64); check chooses its profile by it", 0},
     {0}};
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -72,8 +75,8 @@ static const struct argp options = {
     .args_doc = "CASE",
     .doc = "Run one formulation in one number system."
            "\vWithout -o, prints a line per output: shape, rms, least and greatest value, non-finite elements.\n\n"
-           "Example: chunks of 64 in bf16 arithmetic, to be judged as a candidate\n"
-           "  glassbox run case.safetensors --form chunkwise:64 --numbers bf16 -o out.safetensors\n"
+           "Example: what a bf16 kernel on sm_90 returns, judged as a candidate\n"
+           "  glassbox run case.safetensors --form chunkwise:64 --numbers sm_90:bf16 --dtype BF16 -o out.safetensors\n"
            "  glassbox check case.safetensors --candidate out.safetensors",
     .children = children};
 
@@ -169,10 +172,40 @@ static gla_status run_case(const settings *s, const gla_form *form, gla_numbers 
     return status;
 }
 
+/* On the GPU: a rung has a formulation of its own. */
+static int run_cuda(settings *s) {
+    gla_case c;
+    gla_result result = {0};
+    gla_numbers *numbers = NULL;
+    gla_form form;
+    gla_error err = {0};
+    if (s->form || s->route)
+        return cli_complain(name, "%s has its own formulation; leave out --form and --gate-gradient", s->numbers);
+    gla_status status = gla_numbers_open("binary64", &numbers, &err);
+    if (status == GLA_OK) status = gla_case_load(s->one.path, &s->one.load, &c, &err);
+    if (status != GLA_OK) {
+        gla_numbers_close(numbers);
+        return cli_fail(name, &err);
+    }
+    int ended = cli_cuda_run(name, s->numbers, &c, s->backward, numbers, &result, &s->form);
+    if (ended == CLI_GO_ON) {
+        status = s->output ? parse_form(s, &form, &err) : GLA_OK;
+        if (status == GLA_OK && s->output) status = save(s, &c, &form, &result, &err);
+        if (!s->output) print_table(&result);
+        ended = status == GLA_OK ? CLI_PASS : cli_fail(name, &err);
+    }
+    gla_result_free(&result);
+    gla_numbers_close(numbers);
+    gla_case_free(&c);
+    return ended;
+}
+
 static int run(int argc, char **argv) {
-    settings s = {.form = "recurrent", .numbers = "binary64", .dtype = GLA_F64};
+    settings s = {.numbers = "binary64", .dtype = GLA_F64};
     int ended = cli_parse(&options, argc, argv, &s);
     if (ended != CLI_GO_ON) return ended;
+    if (cli_cuda_named(s.numbers)) return run_cuda(&s);
+    if (!s.form) s.form = "recurrent";
 
     gla_error err = {0};
     gla_form form;

@@ -68,17 +68,19 @@ static const struct argp options = {
     .options = table,
     .parser = parse,
     .args_doc = "CASE\n--plugin FILE",
-    .doc = "Find the smallest part of a failing case that still fails, and write it as a case."
-           "\vThe outputs in a file are fixed, so these slices are made, of one output: one sequence; one head (or the "
-           "block that shares a tensor); a window of tokens, with the exact state before it as initial_state and, for "
-           "gradients, the exact gradient of the state behind it as dfinal_state; value channels for o dv dgv, key "
-           "channels for dq dk dg, both for states. Tokens come in the order of the recurrence. Magnitudes are not "
-           "changed. A slice that fails where the whole was within its bound is not taken.\n\n"
-           "With --plugin nothing is fixed: the kernel is run again with other sizes, switches and magnitudes, and the "
-           "case holds all its outputs.\n\n"
-           "Example:\n  glassbox shrink case.safetensors -o small.safetensors\n"
-           "  glassbox check small.safetensors --profile chunk-bf16\n"
-           "A kernel in a shared object:\n  glassbox shrink --plugin ./kernel.so -o small.safetensors",
+    .doc =
+        "Find the smallest part of a failing case that still fails, and write it as a case."
+        "\vThe outputs in a file are fixed, so these slices are made, of one output: one sequence; one head (or the "
+        "block that shares a tensor); a window of tokens, with the exact state before it as initial_state and, for "
+        "gradients, the exact gradient of the state behind it as dfinal_state; value channels for o dv dgv, key "
+        "channels for dq dk dg, both for states. Tokens come in the order of the recurrence. Magnitudes are not "
+        "changed. A slice that fails where the whole was within its bound is not taken. Bits that differ from check's "
+        "--replay are not followed. A case that does not fail ends in 2.\n\n"
+        "With --plugin nothing is fixed: the kernel is run again with other sizes, switches and magnitudes, and the "
+        "case holds all its outputs.\n\n"
+        "Example:\n  glassbox shrink case.safetensors -o small.safetensors\n"
+        "  glassbox check small.safetensors --profile chunk-bf16\n"
+        "A kernel in a shared object:\n  glassbox shrink --plugin ./kernel.so -o small.safetensors",
     .children = children};
 
 /* ---- judging the whole ---- */
@@ -97,18 +99,14 @@ static gla_status judge(const settings *s, whole *w, gla_error *err) {
     const gla_truth_options how = {
         .backward = gla_judging_needs_gradients(&w->candidate, 0), .close_enough = 0x1p-52, .threads = (int)s->threads};
     status = gla_truth_compute(&w->c.problem, &how, &w->truth, err);
-    for (int i = 0; i < GLA_OUTPUTS && status == GLA_OK; i++) {
-        if (!w->candidate.output[i].value || !w->truth.tensor[i].present) continue;
-        w->candidate.output[i].allowed = malloc((size_t)w->truth.tensor[i].count * sizeof(double) + 1);
-        if (!w->candidate.output[i].allowed) status = gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
-    }
+    if (status == GLA_OK) status = gla_candidate_make_room(&w->c.problem, &w->candidate, err);
     if (status != GLA_OK) return status;
     const gla_profile *profile = s->profile ? &s->declared : cli_default_profile(&w->candidate);
     return gla_judge(&w->c.problem, &w->candidate, &w->truth, profile, 0, (int)s->threads, &w->judgement, err);
 }
 
 static void free_whole(whole *w) {
-    for (int i = 0; i < GLA_OUTPUTS; i++) free(w->candidate.output[i].allowed);
+    gla_candidate_free_room(&w->candidate);
     gla_truth_free(&w->truth);
     gla_case_free(&w->c);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli_vectors.h"
 
@@ -25,6 +26,7 @@ static gla_status load_manifest(const char *folder, json_t **manifest, gla_error
     char path[4096];
     json_error_t why;
     snprintf(path, sizeof path, "%s/" CLI_VECTORS_MANIFEST, folder);
+    if (access(path, R_OK) != 0) return gla_fail(err, GLA_IO_ERROR, "%.200s: %s", path, strerror(errno));
     *manifest = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
     if (*manifest) return GLA_OK;
     for (char *c = why.text; *c; c++)

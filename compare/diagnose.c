@@ -250,7 +250,7 @@ gla_status gla_diagnose(const gla_problem *p, const gla_candidate *candidate, co
         out->explains = replayed;
     }
     if (!failing) return GLA_OK;
-    gla_diagnose_places(p, candidate, truth, judged, out);
+    gla_diagnose_places(judgement, candidate, truth, judged, out);
     worst_block(p, candidate, truth, failing, &n, &head);
     gla_subject subject;
     gla_status status = gla_subject_open(p, candidate, truth, judged, n, head, &subject);

@@ -37,12 +37,9 @@ typedef struct gla_diagnosis {
     char sentence[280];  /* for people; "no known cause fits" if none does */
     unsigned explains;   /* outputs that the cause explains, bit mask of 1u << gla_output */
     double closer;       /* how many times nearer to the prediction than to the truth; 0: not a prediction */
-    gla_bad_place first; /* the first element over its bound, in the order in which the output is made */
+    gla_bad_place first; /* first_bad of the first tensor that has one */
     gla_shares share[GLA_OUTPUTS];
 } gla_diagnosis;
-
-/* dk dv dg dgv are made from a sequence's last token back, all else from its first on. */
-bool gla_made_backwards(gla_output name);
 
 /* Of a judgement that is FAIL, made from the same problem, candidate and truth, with candidate->output[].allowed filled
  * for every output that was judged. only and threads as for gla_judge. Errors: GLA_NO_MEMORY, GLA_UNSUPPORTED. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where the bad elements lie: the first one in the order in which it is made, and their share by head and by token.
+ * Where the bad elements lie: the first one, and their share by head and by token.
  */
 #include <math.h>
 
@@ -11,8 +11,6 @@ bool gla_is_bad(const gla_candidate *c, const gla_truth *truth, gla_output name,
     if (!truth->tensor[name].certified[i] && isfinite(got)) return false;
     return !(error <= c->output[name].allowed[i]);
 }
-
-/* ---- shares ---- */
 
 typedef struct tally {
     int64_t bad, all;
@@ -48,44 +46,11 @@ static void find_shares(const gla_candidate *c, const gla_truth *truth, gla_outp
     if (!any) out->heads = out->tokens = 0;
 }
 
-/* ---- the first bad element ---- */
-
-struct looked_at {
-    const gla_candidate *c;
-    const gla_truth *truth;
-    gla_output name;
-};
-
-static bool is_bad(const void *data, int64_t i) {
-    const struct looked_at *x = data;
-    return gla_is_bad(x->c, x->truth, x->name, i);
-}
-
-/* Gradients of what is written (k, v, gates) are made from the last token back: there the last bad token comes first.
- */
-bool gla_made_backwards(gla_output name) {
-    return name == GLA_DK || name == GLA_DV || name == GLA_DGK || name == GLA_DGV;
-}
-
-static gla_bad_place first_made(const gla_problem *p, const struct looked_at *x) {
-    if (!gla_made_backwards(x->name)) return gla_first_place(p, x->name, is_bad, x);
-    gla_problem turned = *p;
-    turned.reverse = !p->reverse;
-    gla_bad_place place = gla_first_place(&turned, x->name, is_bad, x);
-    if (!place.known) return place;
-    place.token = gla_sequence_at(p, place.sequence).length - 1 - place.token;
-    place.chunk = place.token / GLA_CHUNK;
-    place.row = place.token % GLA_CHUNK;
-    return place;
-}
-
-void gla_diagnose_places(const gla_problem *p, const gla_candidate *c, const gla_truth *truth, unsigned judged,
-                         gla_diagnosis *out) {
+void gla_diagnose_places(const gla_judgement *judgement, const gla_candidate *c, const gla_truth *truth,
+                         unsigned judged, gla_diagnosis *out) {
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        gla_output name = (gla_output)i;
         if (!(judged >> i & 1)) continue;
-        find_shares(c, truth, name, &out->share[i]);
-        if (out->share[i].heads == 0 || out->first.known) continue;
-        out->first = first_made(p, &(struct looked_at){c, truth, name});
+        find_shares(c, truth, (gla_output)i, &out->share[i]);
+        if (!out->first.known) out->first = judgement->tensor[i].first_bad;
     }
 }

@@ -101,8 +101,8 @@ gla_status gla_diagnose_profile(const gla_subject *s, const gla_profile *declare
                                 gla_diagnosis *out);
 
 /* diagnose_place.c: first bad element and shares. */
-void gla_diagnose_places(const gla_problem *p, const gla_candidate *c, const gla_truth *truth, unsigned judged,
-                         gla_diagnosis *out);
+void gla_diagnose_places(const gla_judgement *judgement, const gla_candidate *c, const gla_truth *truth,
+                         unsigned judged, gla_diagnosis *out);
 /* Is element i of this output over its bound? */
 bool gla_is_bad(const gla_candidate *c, const gla_truth *truth, gla_output name, int64_t i);
 

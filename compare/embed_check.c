@@ -3,7 +3,6 @@
  * The face of libglassbox.so (embed.h): verdicts, as numbers and as a report.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "embed_parts.h"
@@ -30,13 +29,14 @@ static const struct {
               {"got", "there"},
               {"want", "there"},
               {"allowed", "there"},
-              {"first_bad_0", "first element past the bound, axis by axis; -1 if there is none"},
+              {"first_bad_0", "first element past the bound, as it is made, axis by axis; -1 if none is"},
               {"first_bad_1", ""},
               {"first_bad_2", ""},
               {"first_bad_3", ""},
               {"rms_error", "over finite elements"},
               {"rms_truth", ""},
               {"loosest", "median of bound / rms_truth: how much the bound can see"},
+              {"says_little", "1 if that is more than 0.5: a pass says little"},
               {"tier", "the tier that decided"},
               {"scattered", "elements that tier 3 looked at; 0: it does not apply"},
               {"rms_z", "of the errors over what the declared roundings scatter"},
@@ -46,7 +46,7 @@ static const struct {
               {"replayed", "1 if a replay was asked for"},
               {"differing", "elements whose bits are not those of the replay"},
               {"differing_zeros", "of them, those that differ by the sign of a zero alone"},
-              {"first_differing_0", "first of them in the order of the recurrence, axis by axis; -1 if there is none"},
+              {"first_differing_0", "first of them, as they are made, axis by axis; -1 if there is none"},
               {"first_differing_1", ""},
               {"first_differing_2", ""},
               {"first_differing_3", ""},
@@ -77,13 +77,14 @@ void embed_numbers(const gla_tensor_verdict *v, double *numbers) {
         v->got,
         v->want,
         v->allowed,
-        (double)v->first_bad[0],
-        (double)v->first_bad[1],
-        (double)v->first_bad[2],
-        (double)v->first_bad[3],
+        axis_of(&v->first_bad, 0),
+        axis_of(&v->first_bad, 1),
+        axis_of(&v->first_bad, 2),
+        axis_of(&v->first_bad, 3),
         v->rms_error,
         v->rms_truth,
         v->loosest,
+        v->says_little,
         (double)v->tier,
         (double)v->scatter.count,
         v->scatter.rms_z,
@@ -166,35 +167,18 @@ static gla_status check_replay(const gla_replay *r, gla_error *err) {
     return gla_hint(err, GLA_UNSUPPORTED, "name the number system too: replay=\"binary32\"");
 }
 
-static bool has_gradient(const gla_candidate *c) {
-    for (int i = GLA_DQ; i < GLA_OUTPUTS; i++)
-        if (c->output[i].value) return true;
-    return false;
-}
-
-/* Room for what every element is allowed, which the report shows; freed by the caller. */
-static gla_status add_room(const gla_problem *p, gla_candidate *c, gla_error *err) {
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
-        int64_t s[4];
-        gla_output_shape(p, (gla_output)i, s);
-        if (!c->output[i].value) continue;
-        c->output[i].allowed = malloc((size_t)(s[0] * s[1] * s[2] * s[3]) * sizeof(double));
-        if (!c->output[i].allowed) return gla_fail(err, GLA_NO_MEMORY, "no memory to judge %s", gla_output_names[i]);
-    }
-    return GLA_OK;
-}
-
 /* Truth, judgement, report. */
 static gla_status judge(const gla_problem *p, gla_candidate *c, const gla_profile *profile, int threads,
                         gla_judgement *g, embed_text *text, gla_error *err) {
     gla_truth truth = {0};
-    gla_truth_options options = {.backward = has_gradient(c), .close_enough = 0x1p-52, .threads = threads};
-    gla_status status = add_room(p, c, err);
+    gla_truth_options options = {
+        .backward = gla_judging_needs_gradients(c, 0), .close_enough = 0x1p-52, .threads = threads};
+    gla_status status = gla_candidate_make_room(p, c, err);
     if (!status) status = gla_truth_compute(p, &options, &truth, err);
     if (!status) status = gla_judge(p, c, &truth, profile, 0, threads, g, err);
     if (!status) status = embed_report(p, c, &truth, g, threads, text, err);
     gla_truth_free(&truth);
-    for (int i = 0; i < GLA_OUTPUTS; i++) free(c->output[i].allowed);
+    gla_candidate_free_room(c);
     return status;
 }
 

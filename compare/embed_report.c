@@ -57,10 +57,7 @@ static struct greatest greatest_of(const double *got, const double *want, const 
 
 static const char *place_of(const int64_t shape[4], int64_t i, index_text text) {
     int64_t at[4];
-    for (int d = 3; d >= 0; d--) {
-        at[d] = i % shape[d];
-        i /= shape[d];
-    }
+    gla_index_of(shape, i, at);
     return index_of(at, text);
 }
 
@@ -86,7 +83,7 @@ static void add_elements(embed_text *t, const gla_tensor_verdict *v) {
     if (v->marginal && !v->over)
         embed_add(t, "All %lld are within twice the random part: MARGINAL\n", (long long)beyond);
     if (v->exact == v->count) embed_add(t, "Every intermediate is exact here: only equality passes\n");
-    if (v->first_bad[0] >= 0) embed_add(t, "First mismatch at index %s\n", index_of(v->first_bad, at));
+    if (v->first_bad.known) embed_add(t, "First mismatch at index %s\n", index_of(v->first_bad.at, at));
 }
 
 /* What tier 3 found, where it decided. */
@@ -179,6 +176,8 @@ static void add_table(embed_text *t, const gla_candidate *c, const gla_judgement
         else
             embed_add(t, " %s, error/bound %.4g at %s, rms ratio %.2g\n", c->output[i].format->name, v->worst,
                       index_of(v->at, at), v->rms_truth > 0 ? v->rms_error / v->rms_truth : v->rms_error);
+        if (v->verdict <= GLA_MARGINAL && v->says_little)
+            embed_add(t, "    the bound is %.2g times the output's rms: this pass says little\n", v->loosest);
     }
 }
 

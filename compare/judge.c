@@ -12,7 +12,6 @@
 
 #include "bounds.h"
 #include "emulate.h"
-#include "place.h"
 
 const char *const gla_verdict_names[] = {"PASS", "MARGINAL", "UNCERTIFIED", "FAIL", "BROKEN"};
 
@@ -46,7 +45,6 @@ static void judge_element(gla_tensor_verdict *v, const element *x, int64_t i) {
         v->over += !marginal;
         v->over_exact += x->allowed == 0;
         raise_to(&v->verdict, marginal ? GLA_MARGINAL : GLA_FAIL);
-        if (v->first_bad[0] < 0) gla_index_of(v->shape, i, v->first_bad);
     }
     if (isfinite(x->got)) v->rms_error += error * error;
     v->rms_truth += x->want * x->want;
@@ -89,25 +87,47 @@ static double median(double *x, int64_t count) { return count > 0 ? select_at(x,
 /* What an element is allowed, with the truth's own last bit. */
 static double with_truth(double bound, double want) { return bound > 0 ? bound + 0x1p-52 * fabs(want) : 0; }
 
-static gla_status judge_tensor(gla_output name, const double *value, const gla_truth *truth, const gla_bounds *bounds,
-                               gla_tensor_verdict *v) {
+/* One output under test. */
+typedef struct tested {
+    gla_output name;
+    const double *value;
+    const gla_truth *truth;
+    const gla_bounds *bounds;
+} tested;
+
+static bool is_proven(const tested *x, int64_t i) {
+    return x->truth->tensor[x->name].certified[i] && isfinite(x->bounds->allowed[i]);
+}
+
+static element element_of(const tested *x, int64_t i) {
+    double want = x->truth->tensor[x->name].value[i];
+    return (element){x->value[i], want, with_truth(x->bounds->allowed[i], want),
+                     with_truth(x->bounds->marginal[i], want)};
+}
+
+static bool is_over(const void *data, int64_t i) {
+    const tested *x = data;
+    element e = element_of(x, i);
+    return (is_proven(x, i) || !isfinite(e.got)) && !(fabs(e.got - e.want) <= e.allowed);
+}
+
+static gla_status judge_tensor(const gla_problem *p, const tested *x, gla_tensor_verdict *v) {
     int64_t judged = 0;
-    v->count = truth->tensor[name].count;
-    v->first_bad[0] = -1;
+    v->count = x->truth->tensor[x->name].count;
     double *allowed = malloc((size_t)(v->count ? v->count : 1) * sizeof *allowed);
     if (!allowed) return GLA_NO_MEMORY;
     for (int64_t i = 0; i < v->count; i++) {
-        if (!truth->tensor[name].certified[i] || !isfinite(bounds->allowed[i])) {
+        if (!is_proven(x, i)) {
             v->uncertified++;
-            bounds->sigma[i] = 0;
+            x->bounds->sigma[i] = 0;
             raise_to(&v->verdict, GLA_UNCERTIFIED);
-            if (isfinite(value[i])) continue;
+            if (isfinite(x->value[i])) continue;
         }
-        double want = truth->tensor[name].value[i];
-        element x = {value[i], want, with_truth(bounds->allowed[i], want), with_truth(bounds->marginal[i], want)};
-        judge_element(v, &x, i);
-        allowed[judged++] = x.allowed;
+        element e = element_of(x, i);
+        judge_element(v, &e, i);
+        allowed[judged++] = e.allowed;
     }
+    if (v->over + v->marginal > 0) v->first_bad = gla_first_place(p, x->name, is_over, x);
     v->rms_error = judged ? sqrt(v->rms_error / (double)judged) : 0;
     v->rms_truth = judged ? sqrt(v->rms_truth / (double)judged) : 0;
     double middle = median(allowed, judged);
@@ -275,6 +295,27 @@ static gla_status judge_replay(const struct judging *j, gla_judgement *out, gla_
     return GLA_OK;
 }
 
+/* ---- room for bounds ---- */
+
+gla_status gla_candidate_make_room(const gla_problem *p, gla_candidate *c, gla_error *err) {
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        int64_t s[4];
+        if (!c->output[i].value) continue;
+        gla_output_shape(p, (gla_output)i, s);
+        c->output[i].allowed = malloc((size_t)(s[0] * s[1] * s[2] * s[3]) * sizeof(double) + 1);
+        if (!c->output[i].allowed)
+            return gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds of %s", gla_output_names[i]);
+    }
+    return GLA_OK;
+}
+
+void gla_candidate_free_room(gla_candidate *c) {
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        free(c->output[i].allowed);
+        c->output[i].allowed = NULL;
+    }
+}
+
 /* ---- judging ---- */
 
 static gla_status judge_elements(const struct judging *j, gla_judgement *out, gla_error *err) {
@@ -293,7 +334,7 @@ static gla_status judge_elements(const struct judging *j, gla_judgement *out, gl
         } else if (!j->truth->tensor[i].present)
             return gla_fail(err, GLA_UNSUPPORTED, "%s is under test, but this problem has no such output",
                             gla_output_names[i]);
-        else if (judge_tensor(name, c->output[i].value, j->truth, &j->bounds[i], v) != GLA_OK)
+        else if (judge_tensor(j->p, &(tested){name, c->output[i].value, j->truth, &j->bounds[i]}, v) != GLA_OK)
             return no_memory(name, err);
         else
             hand_out(c->output[i].allowed, name, j->truth, &j->bounds[i]);

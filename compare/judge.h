@@ -22,6 +22,7 @@
 #include "../reference/glassbox.h"
 #include "../reference/number/format.h"
 #include "distribution.h"
+#include "place.h"
 #include "profiles.h"
 #include "replay.h"
 #include "truth.h"
@@ -49,6 +50,11 @@ typedef struct gla_candidate {
     const gla_replay *replay; /* NULL, or what it declares of its arithmetic: tier 1 */
 } gla_candidate;
 
+/* Room in output[].allowed for every output that has values, which a diagnosis and a slice need; freed (and NULL) by
+ * the second, also after a failure of the first. Errors: GLA_NO_MEMORY. */
+gla_status gla_candidate_make_room(const gla_problem *p, gla_candidate *c, gla_error *err);
+void gla_candidate_free_room(gla_candidate *c);
+
 /* A pass says little if the median bound is more than half of the truth's rms: then an output of zeros would pass in
  * about half of its elements. That comes of operands whose errors outweigh the result (gates of -1e4 or beyond, sums
  * that cancel, subnormal results under flush to zero), not of the kernel. */
@@ -66,7 +72,7 @@ typedef struct gla_tensor_verdict {
     double worst;                /* greatest |error| / allowed (inf for non-finite or an inexact tier 0 element) */
     int64_t at[4];               /* where; for o and gradients [b,t,h,i], states [n,h,i,j] */
     double got, want, allowed;   /* there */
-    int64_t first_bad[4];        /* first element over the bound, in storage order; [0] = -1 if none */
+    gla_bad_place first_bad;     /* the first element over the bound */
     double rms_error, rms_truth; /* over finite elements: the field's whole-tensor ratio, for translation */
     double loosest;              /* median of allowed / rms_truth: how much this bound can see */
     bool says_little;            /* loosest > GLA_SAYS_LITTLE */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The first bad element in the order of the recurrence; contract in place.h.
+ * The first bad element in the order in which elements are made; contract in place.h.
  */
 #include "place.h"
 
@@ -11,6 +11,11 @@ void gla_index_of(const int64_t shape[4], int64_t i, int64_t at[4]) {
         at[d] = i % shape[d];
         i /= shape[d];
     }
+}
+
+/* Gradients of what is written (k, v, gates) carry the adjoint state, which runs backwards. */
+bool gla_made_backwards(gla_output name) {
+    return name == GLA_DK || name == GLA_DV || name == GLA_DGK || name == GLA_DGV;
 }
 
 typedef bool is_bad_call(const void *data, int64_t i);
@@ -32,7 +37,8 @@ static gla_bad_place first_in_tokens(const gla_problem *p, const int64_t shape[4
     int64_t width = shape[2] * shape[3];
     for (int64_t n = 0; n < p->N; n++) {
         gla_sequence s = gla_sequence_at(p, n);
-        for (int64_t t = 0; t < s.length; t++)
+        for (int64_t k = 0; k < s.length; k++) {
+            const int64_t t = gla_made_backwards(name) ? s.length - 1 - k : k;
             for (int64_t i = 0; i < width; i++) {
                 int64_t at = (s.b * shape[1] + gla_token(&s, t)) * width + i;
                 if (!is_bad(data, at)) continue;
@@ -42,6 +48,7 @@ static gla_bad_place first_in_tokens(const gla_problem *p, const int64_t shape[4
                 gla_index_of(shape, at, x.at);
                 return x;
             }
+        }
     }
     return (gla_bad_place){0};
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where something is wrong: an element of an output, and its place in the recurrence.
+ * Where something is wrong: an element of an output, and its place in the recurrence. What is called the first of
+ * several, in every verdict, diagnosis and report, is the one that the kernel makes first.
  */
 #ifndef GLASSBOX_PLACE_H
 #define GLASSBOX_PLACE_H
@@ -20,7 +21,10 @@ typedef struct gla_bad_place {
 /* Element i of a dense shape as at[4]. */
 void gla_index_of(const int64_t shape[4], int64_t i, int64_t at[4]);
 
-/* The first element of an output, in the order of the recurrence, of which is_bad(data, index) says yes. */
+/* dk dv dg dgv are made from a sequence's last token back, all else from its first on. */
+bool gla_made_backwards(gla_output name);
+
+/* The first element of an output, in the order in which it is made, of which is_bad(data, index) says yes. */
 gla_bad_place gla_first_place(const gla_problem *p, gla_output name, bool (*is_bad)(const void *data, int64_t i),
                               const void *data);
 

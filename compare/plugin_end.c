@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "place.h"
+
 const char *const gla_plugin_end_names[GLA_PLUGIN_ENDS] = {
     "done", "declined",      "cannot be loaded", "error",           "exit",           "crash",
     "hang", "out of bounds", "input changed",    "not all written", "processes left", "refused"};
@@ -106,16 +108,13 @@ gla_plugin_end gla_plugin_damage(const gla_plugin_shared *s, const char *before,
 gla_plugin_end gla_plugin_unwritten(const gla_plugin_shared *s, gla_plugin_result *out) {
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         const gla_shared_tensor *t = &s->request.out[0][i];
-        int64_t count, at[4], first = gla_unwritten(s, t, s->request.poison[0], &count), all = 1;
+        int64_t count, at[4], first = gla_unwritten(s, t, s->request.poison[0], &count);
         if (first < 0) continue;
-        for (int d = 3; d >= 0; first /= t->shape[d--]) {
-            at[d] = first % t->shape[d];
-            all *= t->shape[d];
-        }
+        gla_index_of(t->shape, first, at);
         return gla_plugin_say(out, GLA_PLUGIN_UNWRITTEN,
                               "%s: %" PRId64 " of %" PRId64 " elements never written, first [%" PRId64 ",%" PRId64
                               ",%" PRId64 ",%" PRId64 "]",
-                              gla_output_names[i], count, all, at[0], at[1], at[2], at[3]);
+                              gla_output_names[i], count, gla_shared_count(t), at[0], at[1], at[2], at[3]);
     }
     return GLA_PLUGIN_DONE;
 }

@@ -8,9 +8,11 @@
  *     exp           2^-22.5: ex2.approx on NVIDIA hardware (PTX documents 2^-22.5 over the reduced range)
  *     base 2        kernels evaluate e^x as 2^(x log2(e)): the product and the constant's own rounding cost 2^-23 of
  *                   the exponent; chunk forms carry whole cumulative gates in base 2, inexact even if the sum is not
- *     tensor core   bf16/f16 products are exact; a block of 16 is aligned and cut at 2^-25 of its largest term and the
- *                   sum truncated to 24 bits: (16+1) 2^-25 + 2^-23 = 6.3e-7 of the absolute sum; tf32 blocks are of 8:
- *                   2 (9 2^-25 + 2^-23) = 7.8e-7 per 16
+ *     tensor core   sm_90's: bf16/f16 products are exact; a block of 16 is aligned and cut at 2^-25 of its largest term
+ *                   and the sum truncated to 24 bits: (16+1) 2^-25 + 2^-23 = 6.3e-7 of the absolute sum; tf32 blocks
+ *                   are of 8: 2 (9 2^-25 + 2^-23) = 7.8e-7 per 16. sm_80 to sm_89 cut blocks of 8 (tf32: 4) at 2^-24:
+ *                   2 (9 2^-24 + 2^-23) = 1.32e-6 (tf32: 1.67e-6), which shows in states of exact operands alone:
+ *                   data/profiles/chunk-bf16-sm_80.json
  *     tf32 operand  10 fraction bits kept, the rest cut: relative error 0 .. 2^-10, one-sided
  *     bf16, f16     round to nearest: 2^-8 and 2^-11; f16 subnormals: 2^-25 absolute
  */

@@ -45,10 +45,6 @@ gla_status gla_probe_run(gla_probe *t, const gla_problem *p, bool backward, int 
     return status;
 }
 
-void gla_place_of(const int64_t shape[4], int64_t i, int64_t at[4]) {
-    for (int d = 3; d >= 0; i /= shape[d--]) at[d] = i % shape[d];
-}
-
 const char *gla_place_print(gla_output output, const int64_t at[4], gla_place_text text) {
     snprintf(text, sizeof(gla_place_text), "%s[%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "]",
              gla_output_names[output], at[0], at[1], at[2], at[3]);
@@ -116,7 +112,7 @@ bool gla_probe_differ(const gla_probe *t, const gla_plugin_result *x, const gla_
         while (a[n] == b[n]) n++;
         *output = (gla_output)i;
         gla_output_shape(&t->made.problem, *output, shape);
-        gla_place_of(shape, n / (gla_plugin_output_format(*output, t->dtype)->bits / 8), at);
+        gla_index_of(shape, n / (gla_plugin_output_format(*output, t->dtype)->bits / 8), at);
         return true;
     }
     return false;

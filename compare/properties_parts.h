@@ -53,9 +53,6 @@ typedef struct gla_worst {
 } gla_worst;
 gla_status gla_probe_judge(gla_probe *t, const gla_assembled *a, gla_worst *worst);
 
-/* Element `i` of a dense shape as at[4]. */
-void gla_place_of(const int64_t shape[4], int64_t i, int64_t at[4]);
-
 /* "o[0,3,1,5]" */
 typedef char gla_place_text[112];
 const char *gla_place_print(gla_output output, const int64_t at[4], gla_place_text text);

@@ -96,7 +96,7 @@ static gla_status seen(gla_probe *t, int64_t element, int64_t cut, const gla_plu
     int64_t shape[4], at[4];
     gla_place_text place;
     gla_output_shape(&t->made.problem, GLA_O, shape);
-    gla_place_of(shape, element, at);
+    gla_index_of(shape, element, at);
     return gla_probe_found(t, GLA_VIOLATED,
                            "%s changes from %.9g to %.9g when tokens %" PRId64 " and later are replaced",
                            gla_place_print(GLA_O, at, place), before->first[GLA_O].value[element],
@@ -165,7 +165,7 @@ gla_status gla_check_causality(gla_probe *t) {
 /* Element `n` of a dense tensor, with batch (or sequence) and head moved on by one. */
 static int64_t moved(const int64_t shape[4], bool state, int64_t n) {
     int64_t at[4], head = state ? 1 : 2;
-    gla_place_of(shape, n, at);
+    gla_index_of(shape, n, at);
     at[0] = (at[0] + 1) % shape[0];
     at[head] = (at[head] + 1) % shape[head];
     return ((at[0] * shape[1] + at[1]) * shape[2] + at[2]) * shape[3] + at[3];
@@ -191,7 +191,7 @@ static gla_status compare_permuted(gla_probe *t, const gla_plugin_result *before
         for (int64_t n = 0; n < before->output[0][i].bytes / size; n++) {
             gla_place_text place;
             if (memcmp(a + n * size, b + moved(shape, state, n) * size, (size_t)size) == 0) continue;
-            gla_place_of(shape, n, at);
+            gla_index_of(shape, n, at);
             return gla_probe_found(t, GLA_VIOLATED, "%s differs when its batch and head are moved to another place",
                                    gla_place_print((gla_output)i, at, place));
         }

@@ -27,7 +27,7 @@ typedef struct gla_replay_verdict {
     bool asked;
     int64_t differing;       /* elements whose words differ; 0: the declared arithmetic, bit for bit */
     int64_t zeros;           /* of them, those that are zero on both sides */
-    gla_bad_place first;     /* in the order of the recurrence */
+    gla_bad_place first;     /* of them */
     gla_word_text got, want; /* there: words of the dtype */
     double ulps;             /* the greatest distance, in units of the last place; infinite: a NaN on one side */
 } gla_replay_verdict;

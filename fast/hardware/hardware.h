@@ -12,7 +12,8 @@
  * 8-bit types saturate, as the conversion instructions do. Their sums are kept to 14 bits (tensor_core.h).
  * EXP, how e^x is made: ex2 (x log2 e, then ex2.approx.ftz; the default), expf, triton, poly (gpu_exp.h).
  *
- * Bit for bit holds for architectures whose rows say `probed`; others follow published evidence (tensor_core.h).
+ * Bit for bit holds for architectures whose rows say `probed`; others follow published evidence (tensor_core.h), and
+ * their e^x is sm_90's.
  */
 #ifndef GLASSBOX_HARDWARE_H
 #define GLASSBOX_HARDWARE_H

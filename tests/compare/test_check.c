@@ -143,7 +143,6 @@ START_TEST(test_statuses_around) {
 }
 END_TEST
 
-/* What check allows is what explain adds up; and the same run twice gives the same text. */
 /* A profile of one's own, and the line that repeats the judgement names its file. */
 START_TEST(test_profile_files) {
     outcome x = shell("$GLASSBOX check data/real/gla_chunk_bf16_mild.safetensors --only dk "
@@ -162,6 +161,29 @@ START_TEST(test_profile_files) {
 }
 END_TEST
 
+/* A folder without cases is no pass, also beside a case that is one. */
+START_TEST(test_hollow_folders) {
+    outcome x = shell("mkdir \"$D/hollow\"; $GLASSBOX check %s \"$D/hollow\"", source);
+    ck_assert_msg(x.status == 4 && strstr(x.err, "hollow: no case files") && strstr(x.out, "PASS"), "%s%s", x.out,
+                  x.err);
+    done(x);
+}
+END_TEST
+
+/* The lines that repeat a judgement ask for the same. */
+START_TEST(test_reproduce_lines) {
+    outcome x = shell("$GLASSBOX check %s --only dinitial_state,o --strict --profile ideal", source);
+    ck_assert_msg(strstr(x.out, " --profile ideal --only o,dinitial_state --strict\n") != NULL, "%s", x.out);
+    done(x);
+    x = shell("$GLASSBOX check %s --allow-growth --profile ideal", source);
+    const char *reproduce = strstr(x.out, "reproduce: "), *explain = strstr(x.out, "explain: ");
+    ck_assert_msg(reproduce && strstr(reproduce, " --profile ideal --allow-growth\n") < explain, "%s", x.out);
+    ck_assert_msg(explain && strstr(explain, " --profile ideal --allow-growth\n"), "%s", x.out);
+    done(x);
+}
+END_TEST
+
+/* What check allows is what explain adds up; and the same run twice gives the same text. */
 START_TEST(test_explain_and_repeat) {
     outcome x = shell("$GLASSBOX explain %s --at 'o[0,9,0,37]'", source);
     ck_assert_msg(x.status == 0, "%s", x.err);
@@ -190,6 +212,8 @@ static Suite *suite(void) {
     tcase_add_loop_test(t, test_candidates, 0, sizeof table / sizeof *table);
     tcase_add_test(t, test_statuses_around);
     tcase_add_test(t, test_profile_files);
+    tcase_add_test(t, test_hollow_folders);
+    tcase_add_test(t, test_reproduce_lines);
     tcase_add_test(t, test_explain_and_repeat);
     tcase_add_test(t, test_readme_transcript);
     suite_add_tcase(s, t);

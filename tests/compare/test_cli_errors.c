@@ -55,6 +55,7 @@ static const char *const bad_lines[] = {
     "study nonsense",
     "study reset --csv \"$D/absent/x.csv\"",
     "bench --repeats 0",
+    "bench --verdicts --T 64",
 };
 
 START_TEST(bad_line) {

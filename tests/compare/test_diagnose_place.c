@@ -26,6 +26,10 @@ static void diagnose(void) {
     gla_error err = {0};
     ck_assert_msg(wrong_diagnose(&bench, &diagnosis, &err) == GLA_OK, "%s", err.what);
     ck_assert(bench.judgement.verdict == GLA_FAIL);
+    if (!diagnosis.first.known) return;
+    const gla_bad_place *judged =
+        &bench.judgement.tensor[diagnosis.first.output].first_bad; /* one place in all reports */
+    ck_assert(judged->known && memcmp(judged->at, diagnosis.first.at, sizeof judged->at) == 0);
 }
 
 static void expect_place(gla_output name, int64_t at0, int64_t at1, int64_t at2, int64_t at3) {

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "../../fast/hardware/special_functions.h"
 #include "../../fast/hardware/tensor_core.h"
 
 /* The output holds every line, in this order. */
@@ -42,6 +43,14 @@ START_TEST(cut_bits_are_shown) {
                                        "result 0x33000000", NULL});
     expect_lines("1:1 0x1p-12:0x1p-12 0x1p-12:0x1p-13",
                  (const char *const[]){"result 0x3f800000", "bits are lost", "rounded once        0x3f800001", NULL});
+}
+END_TEST
+
+START_TEST(specials_are_plain) {
+    expect_lines("nan:1 inf:0", (const char *const[]){"k=1   0x7f80     0x0000     nan ", "result 0x7fffffff = nan\n",
+                                                      "the exact sum                 nan\n", NULL});
+    expect_lines("--type f16 --result f16 60000:1 60000:1",
+                 (const char *const[]){"result 0x7c00 = inf\n", "to nearest even in f16: too large\n", NULL});
 }
 END_TEST
 
@@ -145,11 +154,24 @@ START_TEST(hardware_lists_the_table) {
         ck_assert_int_eq(json_boolean_value(json_object_get(row, "probed")), m->probed);
     }
     ck_assert_uint_eq(json_array_size(models), i);
-    ck_assert_uint_ge(json_array_size(json_object_get(all, "special_functions")), 4);
+    json_t *functions = json_object_get(all, "special_functions");
+    i = 0;
+    for (const gla_special_function *f = gla_special_functions; f->name; f++, i++) {
+        json_t *row = json_array_get(functions, i);
+        ck_assert_str_eq(json_string_value(json_object_get(row, "function")), f->name);
+        ck_assert_str_eq(json_string_value(json_object_get(row, "words")), f->record);
+        ck_assert_double_eq(json_real_value(json_object_get(row, "max_ulp")), f->ulp);
+        ck_assert_int_eq(json_integer_value(json_object_get(row, "compared")), f->compared);
+        ck_assert_int_eq(json_boolean_value(json_object_get(row, "probed")), f->compared > 0);
+    }
+    ck_assert_uint_eq(json_array_size(functions), i);
     json_decref(all);
     done(o);
     o = shell("$GLASSBOX hardware --arch sm_80");
     ck_assert(strstr(o.out, "sm_80\n") && !strstr(o.out, "sm_90\n") && strstr(o.out, "words of an A100"));
+    ck_assert(
+        strstr(o.out, "  __expf, tl.exp        e^x       63.78065  4294967296  mufu_exp_triton.npz\n"));
+    ck_assert(strstr(o.out, "sm_80 was not probed: its model takes sm_90's"));
     done(o);
 }
 END_TEST
@@ -158,7 +180,8 @@ END_TEST
 START_TEST(readme_is_true) {
     char *readme = read_all("README.md"), *at = strstr(readme, "    $ glassbox mma ");
     ck_assert_ptr_nonnull(at);
-    char *end = strstr(at, "\n\nBit-exact"), *next = NULL;
+    char *end = strstr(at, "\n\n"), *next = NULL;
+    while (end && end[2] == ' ') end = strstr(end + 2, "\n\n"); /* text that is not indented follows */
     ck_assert_ptr_nonnull(end);
     *end = 0;
     char *command = strtok_r(at + strlen("    $ glassbox "), "\n", &next);
@@ -183,6 +206,7 @@ static Suite *suite(void) {
     tcase_add_test(c, small_term_survives);
     tcase_add_test(c, cut_bits_are_shown);
     tcase_add_test(c, words_values_and_formats);
+    tcase_add_test(c, specials_are_plain);
     tcase_add_test(c, chain_of_blocks);
     tcase_add_test(c, eighty_columns);
     tcase_add_test(c, errors_are_one_line);

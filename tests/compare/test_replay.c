@@ -60,8 +60,8 @@ START_TEST(test_nan_is_nan) {
 }
 END_TEST
 
-/* In a reversed sequence the last token comes first. */
-START_TEST(test_first_is_first_in_the_recurrence) {
+/* In a reversed sequence the last token comes first, but for what is made backwards. */
+START_TEST(test_first_is_first_made) {
     static const int64_t cu[] = {0, 10, 10, 100};
     gla_problem p = {.B = 1, .T = 100, .H = 1, .dk = 1, .dv = 1, .N = 3, .cu_seqlens = cu, .reverse = true};
     double x[100] = {0}, y[100] = {0};
@@ -72,6 +72,8 @@ START_TEST(test_first_is_first_in_the_recurrence) {
     x[99] = 0;
     v = gla_replay_compare(&p, GLA_O, &gla_binary32_format, x, y);
     ck_assert(v.first.at[1] == 25 && v.first.token == 74 && v.first.chunk == 1 && v.first.row == 10);
+    v = gla_replay_compare(&p, GLA_DK, &gla_binary32_format, x, y);
+    ck_assert(v.first.at[1] == 12 && v.first.token == 87 && v.first.chunk == 1 && v.first.row == 23);
     v = gla_replay_compare(&p, GLA_FINAL_STATE, &gla_binary32_format, x + 24, y);
     ck_assert(v.first.at[0] == 1 && v.first.token == -1);
 }
@@ -318,7 +320,7 @@ static Suite *suite(void) {
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, test_words, 0, PAIRS);
     tcase_add_test(c, test_nan_is_nan);
-    tcase_add_test(c, test_first_is_first_in_the_recurrence);
+    tcase_add_test(c, test_first_is_first_made);
     tcase_add_loop_test(c, test_parts_make_the_whole, 0, 2);
     tcase_add_test(c, test_no_backward_unless_asked);
     tcase_add_test(c, test_what_cannot_be_replayed_is_refused);

@@ -22,7 +22,6 @@ static gla_tensor_verdict tensor(gla_verdict verdict) {
                                 .got = -1.23456789e-100,
                                 .want = -1.23456788e-100,
                                 .allowed = 1e-102,
-                                .first_bad = {-1, 0, 0, 0},
                                 .rms_error = 1e-5,
                                 .rms_truth = 1};
 }
@@ -42,8 +41,7 @@ static cli_judged every_verdict(void) {
     failed->inf = 1;
     failed->over = 8388607;
     failed->marginal = 1;
-    failed->first_bad[0] = 0;
-    failed->first_bad[1] = 4095;
+    failed->first_bad = (gla_bad_place){true, GLA_DK, {0, 4095, 0, 0}, 0, 4095, 63, 63};
     j.judgement.tensor[GLA_BROKEN].why = "wrong shape";
     j.judgement.tensor[GLA_MARGINAL].marginal = 2;
     j.judgement.tensor[GLA_UNCERTIFIED].uncertified = 3;
@@ -120,7 +118,7 @@ START_TEST(text_says_what_is_wrong) {
                                         "wrong shape: [1,4096,16,128]",
                                         "8388607 NaN, 1 Inf",
                                         "8388607 of 8388608 elements",
-                                        "first bad dk[0,4095,0,0]",
+                                        "first bad dk[0,4095,0,0], made\n      last token first",
                                         "2 marginal",
                                         "3 without certified truth",
                                         "reproduce: glassbox check a",

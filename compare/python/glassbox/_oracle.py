@@ -56,8 +56,8 @@ class Report:
     verdict   PASS MARGINAL UNCERTIFIED FAIL BROKEN, the worst of the outputs
     profile   the arithmetic that was declared
     tensors   by output: verdict, elements, nan, inf, over, marginal, uncertified, exact, worst (error / bound),
-              worst_at, got, want, allowed, first_bad, rms_error, rms_truth, loosest, tier, scattered, rms_z,
-              rms_z_limit, bias, bias_limit, replayed, differing, differing_zeros, first_differing, ulps
+              worst_at, got, want, allowed, first_bad, rms_error, rms_truth, loosest, says_little, tier, scattered,
+              rms_z, rms_z_limit, bias, bias_limit, replayed, differing, differing_zeros, first_differing, ulps
               (glassbox.names("fields") says what each is)
     """
 
@@ -78,8 +78,8 @@ class Report:
         return f"<glassbox.Report {self.verdict}, profile {self.profile}>"
 
 
-COUNTS = ("elements", "nan", "inf", "over", "marginal", "uncertified", "exact", "tier", "scattered", "replayed",
-          "differing", "differing_zeros")
+COUNTS = ("elements", "nan", "inf", "over", "marginal", "uncertified", "exact", "says_little", "tier", "scattered",
+          "replayed", "differing", "differing_zeros")
 
 
 def _tensor(fields):

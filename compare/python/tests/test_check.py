@@ -38,6 +38,15 @@ def test_right_outputs_pass(case, right):
     assert "PASS against certified truth, profile f32" in str(report)
 
 
+def test_a_pass_that_says_little_is_said_to():
+    case = glassbox.generate("spike", dtype="bf16", dk=8, dv=8)
+    truth = glassbox.truth(**case.inputs, target="bf16")
+    report = case.assert_accurate({name: truth[name].astype(np.float32) for name in truth}, profile="chunk-bf16")
+    assert [name for name, tensor in report.tensors.items() if tensor.says_little] == ["dg"]
+    assert re.search(r"\n  dg .*\n    the bound is 0\.\d+ times the output's rms: this pass says little\n", str(report))
+    assert str(report).count("says little") == 1
+
+
 def one_element(x):
     x[0, 40, 1, 7] += 0.01
 

@@ -11,18 +11,21 @@ typedef struct bounds {
     int64_t least, most;
 } bounds;
 
-/* What a sum can be that gives this word, for an argument in the binades that are recorded. */
-static bounds of_word(enum mufu_function function, uint32_t word) {
+/* What a sum can be that gives this word, for an argument in the binades that are recorded. False if none does. */
+static bool of_word(enum mufu_function function, uint32_t word, bounds *out) {
     if (function == MUFU_LG2_FTZ) { /* a float's value cut, in units of 2^-36, of which the sum has four */
         const int up = (int)(word >> 23) - 150 + 36;
+        if (up < -23 || up > 12) return false; /* less than a unit, or 1 and more, or negative */
         const int64_t significand = (word & 0x7fffff) | 0x800000;
         const int64_t value = up < 0 ? significand >> -up : significand << up;
-        return (bounds){4 * value, 4 * (value + (up > 0 ? (int64_t)1 << up : 1)) - 1};
+        *out = (bounds){4 * value, 4 * (value + (up > 0 ? (int64_t)1 << up : 1)) - 1};
+        return true;
     }
     const uint32_t first = function == MUFU_EX2_FTZ ? 0x40000000 : 0x3f000000;
     const int cut = function == MUFU_EX2_FTZ ? 15 : 16;
     const int64_t significand = (int64_t)(word - first) + 0x800000;
-    return (bounds){significand << cut, ((significand + 1) << cut) - 1};
+    *out = (bounds){significand << cut, ((significand + 1) << cut) - 1};
+    return true;
 }
 
 /* ---- one segment ---- */
@@ -116,9 +119,10 @@ bool mufu_fit_words(enum mufu_function function, const uint32_t *word, size_t co
     for (int i = 0; all && i < out->segments; i++) {
         /* log2 1 and 1/sqrt(1) do not come from the datapath. */
         const int first = i == 0 && (function == MUFU_LG2_FTZ || function == MUFU_RSQ_FTZ);
-        for (int k = 0; k < n; k++) bound[k] = of_word(function, word[(size_t)i * (size_t)n + (size_t)k]);
-        fit_segment(&(segment_data){n, first, step, bound, square}, &out->segment[i]);
-        all = out->segment[i].pairs > 0;
+        for (int k = first; all && k < n; k++)
+            all = of_word(function, word[(size_t)i * (size_t)n + (size_t)k], &bound[k]);
+        if (all) fit_segment(&(segment_data){n, first, step, bound, square}, &out->segment[i]);
+        all = all && out->segment[i].pairs > 0;
     }
     if (all) fit_bias(out);
     free(bound);

@@ -101,6 +101,20 @@ START_TEST(fit_refuses_a_wrong_word) {
 }
 END_TEST
 
+/* log2 of (1, 2) is less than 1, and no less than the sum's unit. */
+START_TEST(fit_refuses_what_no_sum_gives) {
+    static const uint32_t words[] = {0, 1, 0x00800000, 0x2d000000, 0x3f800000, 0x7f800000, 0x80000000, 0xffffffff};
+    mufu_records records;
+    mufu_fit fit;
+    ck_assert_int_eq(mufu_records_read(MUFU_LG2_FTZ, &records, NULL), GLA_OK);
+    const size_t segment = 1 << GLA_MUFU_REST;
+    ck_assert(mufu_fit_words(MUFU_LG2_FTZ, records.binade, segment, &fit));
+    records.binade[12345] = words[_i];
+    ck_assert(!mufu_fit_words(MUFU_LG2_FTZ, records.binade, segment, &fit));
+    mufu_records_free(&records);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("mufu");
     TCase *t = tcase_create("mufu");
@@ -110,6 +124,7 @@ static Suite *suite(void) {
     tcase_add_test(t, square_is_cut_by_partial_products);
     tcase_add_test(t, tables_are_what_the_fit_writes);
     tcase_add_test(t, fit_refuses_a_wrong_word);
+    tcase_add_loop_test(t, fit_refuses_what_no_sum_gives, 0, 8);
     suite_add_tcase(s, t);
     return s;
 }
