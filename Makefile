@@ -101,7 +101,7 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBFILES) $(LIBGLASSBOX)
 PLUGINS := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/compare/plugins/*.c)) \
            $(if $(shell command -v nvcc),$(patsubst %.cu,$(BUILD)/%.so,$(wildcard tests/compare/plugins/*.cu)))
 
-$(BUILD)/tests/compare/plugins/%.so: tests/compare/plugins/%.c compare/plugin.h tests/compare/plugins/gradients.c
+$(BUILD)/tests/compare/plugins/%.so: tests/compare/plugins/%.c compare/plugin.h tests/compare/plugins/access.h tests/compare/plugins/gradients.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -shared -fPIC -I. $< -o $@ -lm
 

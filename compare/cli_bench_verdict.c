@@ -49,7 +49,7 @@ static gla_status make_candidate(const gla_problem *p, const gla_profile *profil
 
 static gla_status check_once(const gla_problem *p, const gla_profile *profile, const gla_candidate *c, int threads,
                              timings *t, int64_t i, gla_error *err) {
-    const gla_truth_options how = {.backward = true, .close_enough = 0x1p-52, .threads = threads};
+    const gla_truth_options how = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = threads};
     gla_truth truth;
     gla_judgement judgement;
     double start = now();

@@ -124,10 +124,10 @@ static void set_reproduce(const settings *s, one_case *x) {
 static void set_explain(const settings *s, one_case *x) {
     const gla_bad_place *first = &x->diagnosis.first;
     if (!first->known) return;
-    cli_place_text place;
+    gla_place_text place;
     options_text text;
     snprintf(x->explain, sizeof x->explain, "glassbox explain %s --at '%s'%s", x->path,
-             cli_place(first->output, first->at, place), case_options(s, x, text));
+             gla_place_print(first->output, first->at, place), case_options(s, x, text));
     x->judged.explain = x->explain;
 }
 

@@ -112,7 +112,7 @@ static gla_status choose(const settings *s, subject *x, gla_error *err) {
     cli_outputs_of(&x->c, &x->candidate);
     bool backward = (s->chosen && s->output >= GLA_DQ) || gla_judging_needs_gradients(&x->candidate, 0);
     x->profile = s->profile ? &s->declared : cli_default_profile(&x->candidate);
-    gla_truth_options o = {.backward = backward, .close_enough = 0x1p-52};
+    gla_truth_options o = {.backward = backward, .close_enough = GLA_CLOSE_ENOUGH};
     gla_status status = gla_truth_compute(&x->c.problem, &o, &x->truth, err);
     if (status != GLA_OK) return status;
     if (!s->chosen)

@@ -102,7 +102,7 @@ const char *cli_only_option(const cli_judging *s, cli_only_text text) {
 static gla_status compute_truth(const gla_problem *p, bool backward, int threads, const char *what, gla_truth *out,
                                 gla_error *err) {
     cli_progress bar = cli_progress_start(what);
-    gla_truth_options o = {.backward = backward, .close_enough = 0x1p-52, .threads = threads};
+    gla_truth_options o = {.backward = backward, .close_enough = GLA_CLOSE_ENOUGH, .threads = threads};
     if (what) o.progress = cli_progress_step;
     o.progress_data = &bar;
     gla_status status = gla_truth_compute(p, &o, out, err);

@@ -114,9 +114,9 @@ static void print_pass(const cli_judged *j) {
         worst = v;
         output = i;
     }
-    cli_place_text place;
+    gla_place_text place;
     printf("%sPASS%s %s: error/bound at most %.3g, at %s%s\n", cli_on(CLI_GREEN), cli_off(), j->name, worst->worst,
-           cli_place((gla_output)output, worst->at, place),
+           gla_place_print((gla_output)output, worst->at, place),
            j->judgement.replay.numbers ? "; every bit as declared" : "");
 }
 

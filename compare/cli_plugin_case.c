@@ -31,13 +31,6 @@ typedef struct comparison {
     gla_error *err;
 } comparison;
 
-static void set_candidate(comparison *c) {
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
-        c->candidate.output[i].value = c->run.first[i].value;
-        c->candidate.output[i].format = c->run.first[i].format;
-    }
-}
-
 static gla_dtype dtype_of(const gla_format *format) {
     return format == &gla_bf16 ? GLA_BF16 : format == &gla_f16 ? GLA_F16 : GLA_F32;
 }
@@ -71,13 +64,13 @@ static gla_status save(const comparison *c) {
 /* The command that explains the bound of the first bad element, in the file that was saved. */
 static char *explain(const comparison *c) {
     char *text;
-    cli_place_text place;
+    gla_place_text place;
     const cli_judged *j = c->j;
     if (!j->diagnosis || !j->diagnosis->first.known) return NULL;
     const gla_bad_place *first = &j->diagnosis->first;
-    int length =
-        asprintf(&text, "glassbox explain %s/%s.safetensors --at '%s' --profile %s", c->settings->save, c->made.name,
-                 cli_place(first->output, first->at, place), cli_profile_text(c->settings->judging, &j->judgement));
+    int length = asprintf(&text, "glassbox explain %s/%s.safetensors --at '%s' --profile %s", c->settings->save,
+                          c->made.name, gla_place_print(first->output, first->at, place),
+                          cli_profile_text(c->settings->judging, &j->judgement));
     return length < 0 ? NULL : text;
 }
 
@@ -86,7 +79,7 @@ static gla_status judge(comparison *c) {
     bool diagnosed;
     gla_diagnosis *d = calloc(1, sizeof *d);
     if (!d) return gla_fail(c->err, GLA_NO_MEMORY, "no memory for the diagnosis");
-    set_candidate(c);
+    c->candidate = gla_plugin_candidate(&c->run);
     gla_status status =
         cli_judge(judging, &c->made.problem, &c->candidate, c->threads, NULL, &c->j->judgement, d, &diagnosed, c->err);
     if (diagnosed)

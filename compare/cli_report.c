@@ -6,17 +6,11 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
-const char *cli_place(gla_output output, const int64_t at[4], cli_place_text text) {
-    cli_index_text index;
-    snprintf(text, sizeof(cli_place_text), "%s%s", gla_output_names[output], cli_shape(at, index));
-    return text;
-}
-
-const char *cli_first_bad(const gla_bad_place *x, cli_place_text text) {
-    cli_index_text index;
-    snprintf(text, sizeof(cli_place_text), "%s%s%s", gla_output_names[x->output], cli_shape(x->at, index),
-             gla_made_backwards(x->output) ? ", made last token first" : "");
+const char *cli_first_bad(const gla_bad_place *x, gla_place_text text) {
+    gla_place_print(x->output, x->at, text);
+    if (gla_made_backwards(x->output)) strcat(text, ", made last token first");
     return text;
 }
 
@@ -109,7 +103,7 @@ static void print_row(gla_output output, const gla_tensor_verdict *v) {
 
 static void print_trouble(gla_output output, const gla_tensor_verdict *v) {
     char title[32], text[512], *end = text + sizeof text, *at = text;
-    cli_place_text place;
+    gla_place_text place;
     if (v->over + v->marginal + v->nan + v->inf + v->uncertified == 0) return;
     snprintf(title, sizeof title, "  %s: ", gla_output_names[output]);
     text[0] = 0;
@@ -125,14 +119,14 @@ static void print_trouble(gla_output output, const gla_tensor_verdict *v) {
 
 /* What tier 3 found, where it decided. */
 static void print_scatter(gla_output output, const gla_tensor_verdict *v) {
-    cli_place_text place;
+    gla_place_text place;
     const gla_distribution *d = &v->scatter;
     if (v->verdict != GLA_FAIL || v->tier != 3) return;
     if (d->wide)
         printf("  %s: no element is far over its bound, but all together err too much: rms z %.3g (at most %.3g) over "
                "the %s from %s\n",
                gla_output_names[output], d->worst.rms_z, d->worst.limit, gla_group_names[d->worst.kind],
-               cli_place(output, d->worst.at, place));
+               gla_place_print(output, d->worst.at, place));
     if (d->biased)
         printf("  %s: errors lean to one side: mean of z sign(truth) %.3g (at most %.3g), as truncation does\n",
                gla_output_names[output], d->bias, d->bias_limit);
@@ -147,12 +141,12 @@ static void print_scope(gla_output output, const gla_tensor_verdict *v) {
 
 /* What tier 1 found, whatever the others say. */
 static void print_replay(gla_output output, const gla_tensor_verdict *v) {
-    cli_place_text place;
+    gla_place_text place;
     const gla_replay_verdict *r = &v->replay;
     if (r->differing == 0) return;
     printf("  %s: %" PRId64 " of %" PRId64 " elements differ from the replay, at most %.6g ulp apart",
            gla_output_names[output], r->differing, v->count, r->ulps);
-    printf("; first %s", cli_place(output, r->first.at, place));
+    printf("; first %s", gla_place_print(output, r->first.at, place));
     if (r->first.token >= 0) printf(" (chunk %" PRId64 ", row %" PRId64 ")", r->first.chunk, r->first.row);
     printf(": got %s, replayed %s\n", r->got, r->want);
     if (r->zeros == r->differing) printf("  %s: only signs of zeros differ\n", gla_output_names[output]);

@@ -35,10 +35,8 @@ gla_status cli_report_junit(const char *path, const cli_judged *list, size_t cou
 gla_status cli_report_markdown(const char *path, const cli_judged *list, size_t count, gla_error *err);
 
 /* Shared by both: "o[0,12,1,5]"; is there a verdict, its name or "NOT JUDGED", and why there is none. */
-typedef char cli_place_text[112];
-const char *cli_place(gla_output output, const int64_t at[4], cli_place_text text);
 /* The same of a first bad element, and from which end it is the first: "dk[0,95,1,5], made last token first". */
-const char *cli_first_bad(const gla_bad_place *x, cli_place_text text);
+const char *cli_first_bad(const gla_bad_place *x, gla_place_text text);
 /* Words after a title, in lines no wider than the terminal (at most 120), the later ones indented as far as the first.
  */
 void cli_print_wrapped(const char *title, const char *text);

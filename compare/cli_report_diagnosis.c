@@ -85,7 +85,7 @@ static void print_cause(const gla_diagnosis *d) {
 }
 
 static void print_first(const gla_bad_place *p) {
-    cli_place_text place;
+    gla_place_text place;
     if (!p->known) return;
     char text[256];
     int used = snprintf(text, sizeof text, "%s", cli_first_bad(p, place));

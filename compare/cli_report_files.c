@@ -182,11 +182,11 @@ static void write_remarks(FILE *to, const gla_tensor_verdict *v) {
 
 /* PASS and MARGINAL pass; FAIL and BROKEN are failures; what was not judged is an error. */
 static void write_testcase(FILE *to, const cli_judged *j, gla_output output, const gla_tensor_verdict *v) {
-    cli_place_text place;
+    gla_place_text place;
     open_testcase(to, j->name, gla_output_names[output]);
     if (v->verdict == GLA_FAIL) {
         fprintf(to, "<failure message=\"%s: got %.9g, want %.9g, error/bound %.3g; %" PRId64 " over the bound",
-                cli_place(output, v->at, place), v->got, v->want, v->worst, v->over);
+                gla_place_print(output, v->at, place), v->got, v->want, v->worst, v->over);
         if (v->replay.differing)
             fprintf(to, "; %" PRId64 " elements differ from the replay, first got %s, replayed %s", v->replay.differing,
                     v->replay.got, v->replay.want);

@@ -96,8 +96,9 @@ static gla_status judge(const settings *s, whole *w, gla_error *err) {
     gla_status status = gla_case_load(s->one.path, &s->one.load, &w->c, err);
     if (status != GLA_OK) return status;
     cli_outputs_of(&w->c, &w->candidate);
-    const gla_truth_options how = {
-        .backward = gla_judging_needs_gradients(&w->candidate, 0), .close_enough = 0x1p-52, .threads = (int)s->threads};
+    const gla_truth_options how = {.backward = gla_judging_needs_gradients(&w->candidate, 0),
+                                   .close_enough = GLA_CLOSE_ENOUGH,
+                                   .threads = (int)s->threads};
     status = gla_truth_compute(&w->c.problem, &how, &w->truth, err);
     if (status == GLA_OK) status = gla_candidate_make_room(&w->c.problem, &w->candidate, err);
     if (status != GLA_OK) return status;

@@ -125,11 +125,12 @@ static char *reproduce_of(const gla_case_spec *spec) {
 /* Of the first bad element, once the command above has made the case again. */
 static char *explain_of(const verification *v, const cli_judged *x) {
     char *text;
-    cli_place_text place;
+    gla_place_text place;
     if (!x->diagnosis || !x->diagnosis->first.known) return NULL;
     const gla_bad_place *first = &x->diagnosis->first;
-    int length = asprintf(&text, "glassbox explain cases/%s.safetensors --at '%s' --profile %s", x->name,
-                          cli_place(first->output, first->at, place), cli_profile_text(&v->s->judging, &x->judgement));
+    int length =
+        asprintf(&text, "glassbox explain cases/%s.safetensors --at '%s' --profile %s", x->name,
+                 gla_place_print(first->output, first->at, place), cli_profile_text(&v->s->judging, &x->judgement));
     return length < 0 ? NULL : text;
 }
 

@@ -172,7 +172,7 @@ static gla_status judge(const gla_problem *p, gla_candidate *c, const gla_profil
                         gla_judgement *g, embed_text *text, gla_error *err) {
     gla_truth truth = {0};
     gla_truth_options options = {
-        .backward = gla_judging_needs_gradients(c, 0), .close_enough = 0x1p-52, .threads = threads};
+        .backward = gla_judging_needs_gradients(c, 0), .close_enough = GLA_CLOSE_ENOUGH, .threads = threads};
     gla_status status = gla_candidate_make_room(p, c, err);
     if (!status) status = gla_truth_compute(p, &options, &truth, err);
     if (!status) status = gla_judge(p, c, &truth, profile, 0, threads, g, err);

@@ -4,6 +4,9 @@
  */
 #include "place.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "../reference/slice.h"
 
 void gla_index_of(const int64_t shape[4], int64_t i, int64_t at[4]) {
@@ -58,4 +61,10 @@ gla_bad_place gla_first_place(const gla_problem *p, gla_output name, is_bad_call
     gla_output_shape(p, name, shape);
     return gla_is_state_output(name) ? first_in_states(shape, name, is_bad, data)
                                      : first_in_tokens(p, shape, name, is_bad, data);
+}
+
+const char *gla_place_print(gla_output output, const int64_t at[4], gla_place_text text) {
+    snprintf(text, sizeof(gla_place_text), "%s[%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "]",
+             gla_output_names[output], at[0], at[1], at[2], at[3]);
+    return text;
 }

@@ -21,6 +21,10 @@ typedef struct gla_bad_place {
 /* Element i of a dense shape as at[4]. */
 void gla_index_of(const int64_t shape[4], int64_t i, int64_t at[4]);
 
+/* "o[0,3,1,5]", and room for a few words behind it. */
+typedef char gla_place_text[160];
+const char *gla_place_print(gla_output output, const int64_t at[4], gla_place_text text);
+
 /* dk dv dg dgv are made from a sequence's last token back, all else from its first on. */
 bool gla_made_backwards(gla_output name);
 

@@ -265,3 +265,12 @@ void gla_plugin_result_free(gla_plugin_result *r) {
     for (int i = 0; i < GLA_OUTPUTS; i++) free(r->first[i].value);
     *r = (gla_plugin_result){0};
 }
+
+gla_candidate gla_plugin_candidate(const gla_plugin_result *r) {
+    gla_candidate c = {0};
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        c.output[i].value = r->first[i].value;
+        c.output[i].format = r->first[i].format;
+    }
+    return c;
+}

@@ -20,6 +20,7 @@
 
 #include "../reference/glassbox.h"
 #include "../reference/number/format.h"
+#include "judge.h"
 #include "plugin_memory.h"
 
 typedef struct gla_plugin {
@@ -72,6 +73,9 @@ gla_status gla_plugin_open(gla_plugin *plugin, gla_plugin_result *out, gla_error
 gla_status gla_plugin_run(const gla_plugin *plugin, const gla_problem *p, const gla_format *dtype, bool backward,
                           int passes, gla_plugin_result *out, gla_error *err);
 void gla_plugin_result_free(gla_plugin_result *r);
+
+/* What pass 0 wrote, as outputs under test: pointers into the result. */
+gla_candidate gla_plugin_candidate(const gla_plugin_result *r);
 
 /* Elements as a plug-in wrote them, as binary64. */
 void gla_plugin_values(const void *raw, int64_t bytes, const gla_format *format, double *value);

@@ -45,12 +45,6 @@ gla_status gla_probe_run(gla_probe *t, const gla_problem *p, bool backward, int 
     return status;
 }
 
-const char *gla_place_print(gla_output output, const int64_t at[4], gla_place_text text) {
-    snprintf(text, sizeof(gla_place_text), "%s[%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "]",
-             gla_output_names[output], at[0], at[1], at[2], at[3]);
-    return text;
-}
-
 gla_status gla_assembled_new(const gla_probe *t, gla_assembled *a) {
     *a = (gla_assembled){0};
     for (int i = 0; i < GLA_OUTPUTS; i++) {
@@ -74,7 +68,7 @@ void gla_assembled_free(gla_assembled *a) {
 
 static gla_status need_truth(gla_probe *t) {
     if (t->truth.tensor[GLA_O].present) return GLA_OK;
-    gla_truth_options o = {.backward = t->backward, .close_enough = 0x1p-52, .threads = t->options->threads};
+    gla_truth_options o = {.backward = t->backward, .close_enough = GLA_CLOSE_ENOUGH, .threads = t->options->threads};
     return gla_truth_compute(&t->made.problem, &o, &t->truth, t->err);
 }
 

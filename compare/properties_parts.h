@@ -53,10 +53,6 @@ typedef struct gla_worst {
 } gla_worst;
 gla_status gla_probe_judge(gla_probe *t, const gla_assembled *a, gla_worst *worst);
 
-/* "o[0,3,1,5]" */
-typedef char gla_place_text[112];
-const char *gla_place_print(gla_output output, const int64_t at[4], gla_place_text text);
-
 /* properties_problem.c */
 gla_status gla_check_causality(gla_probe *t);
 gla_status gla_check_permutation(gla_probe *t);

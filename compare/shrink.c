@@ -77,7 +77,7 @@ static gla_status state_across(const gla_problem *p, const box *part, gla_output
     gla_problem other;
     gla_truth truth = {0};
     bool backward = which == GLA_DINITIAL_STATE;
-    const gla_truth_options options = {.backward = backward, .close_enough = 0x1p-52, .threads = threads};
+    const gla_truth_options options = {.backward = backward, .close_enough = GLA_CLOSE_ENOUGH, .threads = threads};
     gla_status status = slice(p, part, backward, threads, m, &other);
     if (backward) other.initial_state.at = NULL; /* F does not depend on it */
     if (status == GLA_OK) status = gla_truth_compute(&other, &options, &truth, NULL);
@@ -147,7 +147,8 @@ static bool fails(search *w, const box *b, trial *t) {
     gla_judgement j;
     gla_candidate c = {0};
     bool backward = w->name >= GLA_DQ, good = false;
-    const gla_truth_options how = {.backward = backward, .close_enough = 0x1p-52, .threads = w->options->threads};
+    const gla_truth_options how = {
+        .backward = backward, .close_enough = GLA_CLOSE_ENOUGH, .threads = w->options->threads};
     *t = (trial){.value = NULL};
     w->tried++;
     w->status = slice(&w->s->p, b, backward, w->options->threads, &t->memory, &t->problem);

@@ -88,14 +88,11 @@ static void set_magnitudes(gla_generated *g, const gla_rerun *r) {
 /* ---- the run ---- */
 
 static gla_status judge(gla_rerun_result *x, unsigned only, const gla_profile *profile, int threads, gla_error *err) {
-    gla_candidate candidate = {0};
+    gla_candidate candidate = gla_plugin_candidate(&x->run);
     gla_truth truth;
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
-        candidate.output[i].value = x->run.first[i].value;
-        candidate.output[i].format = x->run.first[i].format;
-    }
-    const gla_truth_options how = {
-        .backward = gla_judging_needs_gradients(&candidate, only), .close_enough = 0x1p-52, .threads = threads};
+    const gla_truth_options how = {.backward = gla_judging_needs_gradients(&candidate, only),
+                                   .close_enough = GLA_CLOSE_ENOUGH,
+                                   .threads = threads};
     gla_status status = gla_truth_compute(&x->made.problem, &how, &truth, err);
     if (status == GLA_OK)
         status = gla_judge(&x->made.problem, &candidate, &truth, profile, only, threads, &x->judgement, err);

@@ -18,13 +18,16 @@
 #include "../reference/glassbox.h"
 #include "../reference/number/format.h"
 
+/* What a verdict asks of the truth: far below what any bound allows. */
+#define GLA_CLOSE_ENOUGH 0x1p-52
+
 typedef struct gla_truth_options {
     const gla_format *target; /* NULL = binary64 */
     gla_rounding rounding;    /* not stochastic */
     bool backward;
-    double close_enough; /* 0: only correct rounding will do. Else an element proven to this relative error (or this part
-                            of 2^-149, the least binary32 number) is taken no further: exact ties in the last bit and
-                            underflowing results, which only a climb can decide, are left */
+    double close_enough; /* 0: only correct rounding will do. Else an element proven to this relative error (or this
+                            part of 2^-149, the least binary32 number) is taken no further: exact ties in the last bit
+                            and underflowing results, which only a climb can decide, are left */
     long cap_bits;       /* 0 = 4096 */
     int threads;         /* 0 = all processors; the result does not depend on it */
     void (*progress)(void *data, double done); /* may be NULL; called on the caller's thread, done 0..1 */

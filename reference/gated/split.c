@@ -59,14 +59,14 @@ static void carry_across(const gated_slice *segment, gla_matrix S) {
 
 static gla_matrix state_of(gla_matrix all, size_t p, size_t dk) { return gla_rows(all, p * dk, dk); }
 
-/* The states that enter the segments, S_0 .. S_P stacked [(P+1)*dk, dv]. */
+/* The states that enter the segments, S_0 .. S_{P-1} stacked [P*dk, dv]. */
 static gla_matrix entering_states(const gated_slice *x, const gla_form *form, gated_run *run, size_t L, size_t P) {
     gla_numbers *n = x->in;
-    gla_matrix S = gla_new(n, (P + 1) * x->dk, x->dv);
+    gla_matrix S = gla_new(n, P * x->dk, x->dv);
     gla_copy(state_of(S, 0, x->dk), x->S0);
     gla_form forward = *form;
     forward.backward = false;
-    for (size_t p = 0; p < P; p++) {
+    for (size_t p = 0; p + 1 < P; p++) {
         size_t mark = gla_mark(n);
         gated_slice own = segment_of(x, L, p, gla_new(n, x->dk, x->dv), (gla_matrix){0});
         run(&own, &forward);
@@ -79,18 +79,18 @@ static gla_matrix entering_states(const gated_slice *x, const gla_form *form, ga
     return S;
 }
 
-/* The adjoints that leave the segments to the left, F_0 .. F_P stacked. */
-static gla_matrix leaving_adjoints(const gated_slice *x, const gla_form *form, gated_run *run, gla_matrix S, size_t L,
-                                   size_t P) {
+/* The adjoints that enter the segments from the right, F_1 .. F_P: row block p is F_{p+1}. */
+static gla_matrix entering_adjoints(const gated_slice *x, const gla_form *form, gated_run *run, gla_matrix S, size_t L,
+                                    size_t P) {
     gla_numbers *n = x->in;
-    gla_matrix F = gla_new(n, (P + 1) * x->dk, x->dv);
-    gla_copy(state_of(F, P, x->dk), x->dST);
-    for (size_t p = P; p-- > 0;) {
+    gla_matrix F = gla_new(n, P * x->dk, x->dv);
+    gla_copy(state_of(F, P - 1, x->dk), x->dST);
+    for (size_t p = P - 1; p > 0; p--) {
         size_t mark = gla_mark(n);
         gated_slice own = segment_of(x, L, p, state_of(S, p, x->dk), gla_new(n, x->dk, x->dv));
         run(&own, form);
-        gla_matrix left = state_of(F, p, x->dk);
-        gla_copy(left, state_of(F, p + 1, x->dk));
+        gla_matrix left = state_of(F, p - 1, x->dk);
+        gla_copy(left, state_of(F, p, x->dk));
         carry_across(&own, left);
         gla_add(left, left, own.dS0);
         gla_release(n, mark);
@@ -102,9 +102,9 @@ void gated_split(const gated_slice *x, const gla_form *form, gated_run *run) {
     gla_numbers *n = x->in;
     size_t mark = gla_mark(n), L = (size_t)form->split, P = (x->T + L - 1) / L;
     gla_matrix S = entering_states(x, form, run, L, P), F = {0};
-    if (form->backward) F = leaving_adjoints(x, form, run, S, L, P);
+    if (form->backward) F = entering_adjoints(x, form, run, S, L, P);
     for (size_t p = 0; p < P; p++) {
-        gla_matrix dST = form->backward ? state_of(F, p + 1, x->dk) : F;
+        gla_matrix dST = form->backward ? state_of(F, p, x->dk) : F;
         gated_slice own = segment_of(x, L, p, state_of(S, p, x->dk), dST);
         run(&own, form);
         if (p + 1 == P) gla_copy(x->ST, own.ST);

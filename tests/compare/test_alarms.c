@@ -150,7 +150,7 @@ static void run_job(void *data, size_t index) {
                           .backward = true,
                           .seed = to->seed,
                           .dtype = to->lane->in};
-    gla_truth_options how = {.backward = true, .close_enough = 0x1p-52, .threads = 1};
+    gla_truth_options how = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     gla_status status = gla_generate(&spec, &g, &err);
     expect(to, status == GLA_OK, "%s: %s", to->family->name, err.what);
     if (status != GLA_OK) return;

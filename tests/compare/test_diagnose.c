@@ -30,7 +30,7 @@ static void make(const char *family, gla_case_spec spec, const gla_format *dtype
     if (spec.dk == 0) spec.dk = 8;
     if (spec.dv == 0) spec.dv = 12;
     ck_assert_msg(gla_generate(&spec, &made, &err) == GLA_OK, "%s", err.what);
-    const gla_truth_options how = {.backward = true, .close_enough = 0x1p-52, .threads = 1};
+    const gla_truth_options how = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     ck_assert_msg(gla_truth_compute(&made.problem, &how, &truth, &err) == GLA_OK, "%s", err.what);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!truth.tensor[i].present) continue;
@@ -269,7 +269,7 @@ START_TEST(axes_exchanged) {
         x->heads = T;
     }
     gla_truth other;
-    const gla_truth_options how = {.close_enough = 0x1p-52, .threads = 1};
+    const gla_truth_options how = {.close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     ck_assert(gla_truth_compute(&p, &how, &other, NULL) == GLA_OK);
     for (int64_t h = 0; h < H; h++) /* its o is [1,H,T,dv] */
         for (int64_t t = 0; t < T; t++)

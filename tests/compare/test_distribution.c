@@ -137,7 +137,7 @@ static void open_kernel(const char *family, kernel *x) {
     gla_error err;
     gla_case_spec spec = {
         .family = family, .T = 256, .H = 2, .dk = 32, .dv = 64, .initial_state = true, .seed = test_seed()};
-    gla_truth_options how = {.close_enough = 0x1p-52, .threads = 1};
+    gla_truth_options how = {.close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     ck_assert_msg(gla_generate(&spec, &x->g, &err) == GLA_OK, "%s", err.what);
     ck_assert_msg(gla_truth_compute(&x->g.problem, &how, &x->truth, &err) == GLA_OK, "%s", err.what);
 }

@@ -26,7 +26,7 @@ static void make(const char *family) {
     gla_case_spec spec = {.family = family, .T = 19, .H = 2, .dk = 4, .dv = 3, .initial_state = true, .backward = true};
     spec.seed = test_seed();
     ck_assert_msg(gla_generate(&spec, &made, &err) == GLA_OK, "%s", err.what);
-    const gla_truth_options how = {.backward = true, .close_enough = 0x1p-52, .threads = 1};
+    const gla_truth_options how = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     ck_assert_msg(gla_truth_compute(&made.problem, &how, &truth, &err) == GLA_OK, "%s", err.what);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!truth.tensor[i].present) continue;

@@ -333,7 +333,7 @@ static gla_verdict verdict_of(const gla_generated *g, const char *form, const ch
         c.output[i].value = value[i];
         c.output[i].format = dtype;
     }
-    const gla_truth_options how = {.backward = true, .close_enough = 0x1p-52, .threads = 1};
+    const gla_truth_options how = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     ck_assert_msg(gla_truth_compute(&g->problem, &how, &truth, &err) == GLA_OK, "%s", err.what);
     ck_assert_msg(gla_judge(&g->problem, &c, &truth, gla_profile_named(profile), 0, 1, j, &err) == GLA_OK, "%s",
                   err.what);

@@ -261,7 +261,7 @@ START_TEST(test_a_bound_without_limit_judges_nothing) {
     for (int64_t i = 0; i < problem.count[GLA_IN_GK]; i++) problem.tensor[GLA_IN_GK][i] = 30;
     gla_truth_free(&truth);
     gla_error err;
-    gla_truth_options options = {.backward = true, .close_enough = 0x1p-52, .cap_bits = 192};
+    gla_truth_options options = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .cap_bits = 192};
     ck_assert(gla_truth_compute(&problem.problem, &options, &truth, &err) == GLA_OK);
     zeros(stored[GLA_O], count_of(GLA_O));
     gla_judgement j = judged();

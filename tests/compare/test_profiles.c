@@ -37,7 +37,7 @@ static void fill(void) {
 /* The verdict on the final state of a kernel that follows chunkwise:64:16 in that number system. */
 static gla_tensor_verdict verdict(const char *numbers, const char *profile_name) {
     const gla_format *format[GLA_OUTPUTS] = {[GLA_FINAL_STATE] = &gla_binary32_format};
-    const gla_truth_options how = {.close_enough = 0x1p-52};
+    const gla_truth_options how = {.close_enough = GLA_CLOSE_ENOUGH};
     gla_candidate candidate = {0};
     gla_judgement judgement;
     gla_profile profile;

@@ -30,7 +30,7 @@ static gla_judgement judge_file(const expectation *x) {
             candidate.output[i].format = first;
         }
     gla_truth truth;
-    gla_truth_options how = {.backward = c.problem.d_o.at != NULL, .close_enough = 0x1p-52};
+    gla_truth_options how = {.backward = c.problem.d_o.at != NULL, .close_enough = GLA_CLOSE_ENOUGH};
     ck_assert_msg(gla_truth_compute(&c.problem, &how, &truth, &err) == GLA_OK, "%s", err.what);
     ck_assert_int_eq(truth.uncertified, 0);
     const gla_profile *profile = x->profile ? gla_profile_named(x->profile) : gla_profile_default(first);

@@ -164,7 +164,7 @@ END_TEST
 static gla_truth truth_of(const gla_problem *p) {
     gla_error err;
     gla_truth truth;
-    const gla_truth_options how = {.backward = true, .close_enough = 0x1p-52, .threads = 1};
+    const gla_truth_options how = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     ck_assert_msg(gla_truth_compute(p, &how, &truth, &err) == GLA_OK, "%s", err.what);
     return truth;
 }

@@ -217,7 +217,7 @@ static void make_kernel(int i) {
     gla_error err;
     generate((gla_case_spec){
         .family = "mild", .T = 70, .H = 2, .dk = 8, .dv = 6, .initial_state = true, .dtype = kernels[i].format(GLA_O)});
-    gla_truth_options options = {.backward = true, .close_enough = 0x1p-52};
+    gla_truth_options options = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH};
     ck_assert_msg(gla_truth_compute(&made.problem, &options, &truth, &err) == GLA_OK, "%s", err.what);
     run_whole(kernels[i].numbers, kernels[i].form, kernels[i].format);
 }
@@ -286,7 +286,7 @@ START_TEST(test_other_tiers_judge_all_the_same) {
     run_whole("binary32", "parallel-naive", all_f32);
     gla_truth_free(&truth);
     gla_error err;
-    gla_truth_options options = {.backward = true, .close_enough = 0x1p-52};
+    gla_truth_options options = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH};
     ck_assert(gla_truth_compute(&made.problem, &options, &truth, &err) == GLA_OK);
     g = judge(&(gla_replay){"binary32", "parallel-naive"}, "f32", all_f32);
     ck_assert(g.tensor[GLA_O].nan + g.tensor[GLA_O].inf > 0);

@@ -32,7 +32,7 @@ static void make(gla_case_spec spec, mutant fault) {
     spec.backward = spec.initial_state = true;
     spec.seed = test_seed();
     ck_assert_msg(gla_generate(&spec, &made, &err) == GLA_OK, "%s", err.what);
-    const gla_truth_options how = {.backward = true, .close_enough = 0x1p-52, .threads = 1};
+    const gla_truth_options how = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     ck_assert(gla_truth_compute(&made.problem, &how, &truth, &err) == GLA_OK);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!truth.tensor[i].present) continue;
@@ -121,7 +121,7 @@ START_TEST(same_truth) {
     make((gla_case_spec){.reverse = _i % 2 == 1, .varlen = _i % 3 == 2, .Hk = 2}, faults[_i]);
     shrink_well(-1);
     gla_truth own;
-    const gla_truth_options how = {.backward = true, .close_enough = 0x1p-52, .threads = 1};
+    const gla_truth_options how = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     ck_assert(gla_truth_compute(&small.problem, &how, &own, &err) == GLA_OK);
     gla_output name = small.output;
     gla_sequence s = gla_sequence_at(&made.problem, small.sequence);

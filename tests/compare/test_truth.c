@@ -327,7 +327,7 @@ START_TEST(close_enough_is_not_rounded_and_not_a_guess) {
     x.v[0] = 257;
     x.v[2] = 257;
     gla_truth_options o = to_bf16;
-    o.close_enough = 0x1p-52;
+    o.close_enough = GLA_CLOSE_ENOUGH;
     gla_truth t = truth_of(&x.p, &o);
     ck_assert(t.tensor[GLA_O].certified[0] == 2 && t.tensor[GLA_O].certified[1] == 1 && t.bits == 106);
     ck_assert(t.tensor[GLA_O].value[0] + t.tensor[GLA_O].low[0] == 257);

@@ -59,7 +59,7 @@ gla_status ledger_open(const ledger_case *entry, const gla_format *dtype, ledger
     gla_status status = gla_generate(&spec, &bench->made, err);
     if (status != GLA_OK) return status;
     gla_truth_options options = {
-        .target = &gla_binary64_format, .backward = true, .close_enough = 0x1p-52, .threads = 1};
+        .target = &gla_binary64_format, .backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     status = gla_truth_compute(&bench->made.problem, &options, &bench->truth, err);
     if (status == GLA_OK) status = new_outputs(&bench->truth, bench->right, err);
     if (status == GLA_OK) status = new_outputs(&bench->truth, bench->wrong, err);

@@ -101,7 +101,7 @@ gla_status wrong_open(const wrong_kernel *w, const char *family, const gla_forma
     gla_status status = gla_generate(&spec, &bench->made, err);
     if (status != GLA_OK) return status;
     prepare(w, bench);
-    const gla_truth_options how = {.backward = true, .close_enough = 0x1p-52, .threads = 1};
+    const gla_truth_options how = {.backward = true, .close_enough = GLA_CLOSE_ENOUGH, .threads = 1};
     status = gla_truth_compute(&bench->made.problem, &how, &bench->truth, err);
     if (status == GLA_OK) status = make_room(bench, w->only, err);
     if (status == GLA_OK) status = run_kernel(w, bench, err);

@@ -16,32 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compare/plugin.h"
+#include "access.h"
 
 typedef const struct glassbox_problem problem;
-
-static int64_t offset(const int64_t stride[4], int64_t a, int64_t b, int64_t c, int64_t d) {
-    return a * stride[0] + b * stride[1] + c * stride[2] + d * stride[3];
-}
-
-static float get(const struct glassbox_input *x, int64_t a, int64_t b, int64_t c, int64_t d) {
-    if (!x->data) return 0;
-    int64_t at = offset(x->stride, a, b, c, d);
-    if (x->dtype == GLASSBOX_F32) return ((const float *)x->data)[at];
-    uint32_t bits = (uint32_t)((const uint16_t *)x->data)[at] << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static void put(const struct glassbox_output *x, int64_t a, int64_t b, int64_t c, int64_t d, float value) {
-    if (!x->data) return;
-    int64_t at = offset(x->stride, a, b, c, d);
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if (x->dtype == GLASSBOX_F32) ((float *)x->data)[at] = value;
-    if (x->dtype == GLASSBOX_BF16) ((uint16_t *)x->data)[at] = (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
 
 /* One sequence of one head. */
 typedef struct run {
