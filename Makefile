@@ -112,6 +112,12 @@ $(BUILD)/tests/compare/plugins/%.so: tests/compare/plugins/%.cu compare/plugin.h
 $(BUILD)/tests/compare/test_plugin $(BUILD)/tests/compare/test_properties $(BUILD)/tests/compare/test_shrink $(BUILD)/tests/compare/test_cli_replay: | \
     $(PLUGINS) $(BUILD)/glassbox
 
+# A GPU's rungs for the command line's tests, by replay.
+$(BUILD)/tests/compare/pretended_rungs.so: tests/compare/pretended_rungs.c $(BUILD)/shared/libglassbox.a
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) -shared -fPIC -I. $^ -o $@ $(LIB_LIBS)
+$(BUILD)/tests/compare/test_cli_rungs: | $(BUILD)/glassbox $(BUILD)/tests/compare/pretended_rungs.so
+
 # Reports belong to the command line, not to a library.
 $(BUILD)/tests/compare/test_report: $(filter $(BUILD)/compare/cli_report% %cli_common.o %cli_file.o,$(CLI_OBJECTS))
 
@@ -155,7 +161,7 @@ $(BUILD)/tests/compare/test_cli_probe: | $(BUILD)/glassbox
 
 # Kernels for GPUs: built where nvcc is, by `make cuda` and `make gpu-check`. wgmma needs sm_90a; the rest runs from
 # sm_80 on, on later GPUs through its PTX. What ptxas says of wgmma (C75xx: it serialises, or drops registers' moves) is
-# an error; spills are warnings.
+# an error, and so are spills.
 CUDA_SOURCES := $(wildcard fast/cuda/*.cu)
 CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(BUILD)/%.o)
 CUDA_INCLUDE := -isystem $(dir $(realpath $(shell command -v nvcc)))../include
@@ -167,7 +173,7 @@ $(CUDA_OBJECTS): $(BUILD)/%.o: %.cu
 	@mkdir -p $(@D)
 	nvcc -O2 -std=c++17 $(GENCODE) -Xptxas -warn-spills -Xcompiler -fPIC,-Wall,-Wextra -MMD -MP -MF $(@:.o=.d) -MT $@ \
 	    -c $< -o $@ 2>$@.log; status=$$?; cat $@.log >&2; \
-	if [ $$status -ne 0 ] || grep -q 'C75[0-9][0-9]' $@.log; then rm -f $@; exit 1; fi
+	if [ $$status -ne 0 ] || grep -q 'C75[0-9][0-9]\|spilled' $@.log; then rm -f $@; exit 1; fi
 
 $(LIBCUDA): $(CUDA_OBJECTS)
 	@rm -f $@
@@ -177,10 +183,11 @@ $(LIBCUDA): $(CUDA_OBJECTS)
 CUDA_HOST := $(BUILD)/fast/cuda/host_run.o
 CUDA_HOST_SHARED := $(BUILD)/shared/fast/cuda/host_run.o
 LIBCUDA_SHARED := $(BUILD)/libglassbox_cuda.so
-$(CUDA_HOST) $(CUDA_HOST_SHARED): override CFLAGS += $(CUDA_INCLUDE)
+$(CUDA_HOST) $(CUDA_HOST_SHARED) $(BUILD)/tests/fast/cuda/%.o: override CFLAGS += $(CUDA_INCLUDE)
 
 $(LIBCUDA_SHARED): $(CUDA_HOST_SHARED) $(CUDA_OBJECTS) $(BUILD)/shared/libglassbox.a fast/cuda/gla_cuda.map
-	nvcc -shared -cudart static -Xlinker --no-undefined -Xlinker --version-script=fast/cuda/gla_cuda.map \
+	nvcc -shared -cudart static -Xlinker -soname=$(@F) -Xlinker --no-undefined \
+	    -Xlinker --version-script=fast/cuda/gla_cuda.map \
 	    -o $@ $(filter %.o %.a,$^) $(LIB_LIBS)
 
 cuda: $(if $(shell command -v nvcc),$(LIBCUDA) $(LIBCUDA_SHARED)) ## libglassbox_cuda.a and .so: the GPU kernels (nvcc)
@@ -189,7 +196,7 @@ cuda: $(if $(shell command -v nvcc),$(LIBCUDA) $(LIBCUDA_SHARED)) ## libglassbox
 GPU_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fast/cuda/test_*.c))
 $(GPU_TESTS): $(BUILD)/%: $(BUILD)/%.o $(CUDA_HOST) $(LIBCUDA) $(LIBGLASSBOX)
 	nvcc -cudart static -o $@ $^ $(CHECK_LIBS) $(LIB_LIBS)
-$(BUILD)/tests/fast/cuda/test_cli_cuda: | $(BUILD)/glassbox $(LIBCUDA_SHARED)
+$(BUILD)/tests/fast/cuda/test_cli_cuda $(BUILD)/tests/fast/cuda/test_cuda_install: | $(BUILD)/glassbox $(LIBCUDA_SHARED)
 
 gpu-check: ## the GPU kernels' tests (nvcc); those that need a GPU say so and are skipped without one
 	@.ci/setup
@@ -200,12 +207,17 @@ gpu-check: ## the GPU kernels' tests (nvcc); those that need a GPU say so and ar
 	    [ $$status -eq 0 ] || [ $$status -eq 77 ] || exit 1; \
 	done
 
-$(BUILD)/tests/bench/bench_cuda: tests/bench/bench_cuda.cu $(LIBCUDA)
-	@mkdir -p $(@D)
-	nvcc -O2 -std=c++17 -I. $(SM90) -cudart static -o $@ $^
+gpu-sanitize: $(if $(shell command -v nvcc),$(BUILD)/tests/fast/cuda/test_bits) ## every rung under compute-sanitizer (nvcc, a GPU; minutes)
+	@tests/fast/cuda/sanitize $(BUILD)/tests/fast/cuda/test_bits; status=$$?; [ $$status -eq 77 ] || exit $$status
 
-gpu-bench: $(BUILD)/tests/bench/bench_cuda ## how long the GPU kernels take on this GPU, beside a copy (nvcc, a GPU)
-	@$<
+gpu-record: $(BUILD)/glassbox $(if $(shell command -v nvcc),$(LIBCUDA_SHARED)) ## what this GPU returns on small cases, into data/hardware/cuda (nvcc, a GPU)
+	@GLASSBOX=$< tests/fast/cuda/record $(BUILD)/record && rm -rf data/hardware/cuda && mv $(BUILD)/record data/hardware/cuda
+
+gpu-bench: $(BUILD)/glassbox $(if $(shell command -v nvcc),$(LIBCUDA_SHARED)) ## how long the GPU kernels take on this GPU, beside what it can do (nvcc, a GPU)
+	@$< bench --gpu
+
+gpu-peers: $(if $(shell command -v nvcc),$(LIBCUDA_SHARED)) ## GLA in PyTorch beside fla and softmax attention (a GPU; PyTorch, fla: PYTHON=...)
+	@$(PYTHON) tests/bench/peers.py
 
 # The special functions' tables, from a device's words.
 MUFU := $(BUILD)/tests/fast/hardware
@@ -292,12 +304,12 @@ bench: all $(BUILD)/tests/bench/bench_arb $(BUILD)/tests/compare/plugins/gradien
 # The headers keep their tree, so that they find each other: #include <glassbox/reference/glassbox.h>
 PUBLIC_HEADERS := $(shell find reference -name '*.h') \
                   $(filter-out %/hardware_name.h %/tensor_core_block.h %/mufu_unit.h,$(wildcard fast/hardware/*.h)) \
-                  $(filter-out compare/cli%,$(wildcard compare/*.h)) \
+                  $(filter-out compare/cli% compare/judge_rung.h,$(wildcard compare/*.h)) \
                   compare/io/case.h compare/io/profile_file.h compare/io/stream.h compare/io/tensors.h
 PACKAGE := compare/package
 FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIB_LIBS@|$(LIB_LIBS)|' \
               -e 's|@FILE_LIBS@|$(FILE_LIBS)|'
-install: all ## install program, libraries, headers, man pages, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
+install: all ## install program, libraries (the GPU kernels too, after make cuda), headers, man pages, pkg-config and CMake files: PREFIX=/usr/local DESTDIR=
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig lib/cmake/glassbox share/man/man1)
 	install -m 755 $(BUILD)/glassbox $(PROBE_PROGRAM) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIBGLASSBOX) $(LIBFILES) $(DESTDIR)$(PREFIX)/lib
@@ -305,6 +317,10 @@ install: all ## install program, libraries, headers, man pages, pkg-config and C
 	    install -D -m 644 $$header $(DESTDIR)$(PREFIX)/include/glassbox/$$header || exit 1; \
 	done
 	$(FILL_IN) $(PACKAGE)/glassbox.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/glassbox.pc
+	@[ ! -f $(LIBCUDA) ] || [ ! -f $(LIBCUDA_SHARED) ] || { \
+	    install -m 644 $(LIBCUDA) $(LIBCUDA_SHARED) $(DESTDIR)$(PREFIX)/lib && \
+	    install -D -m 644 fast/cuda/gla_cuda.h $(DESTDIR)$(PREFIX)/include/glassbox/fast/cuda/gla_cuda.h && \
+	    $(FILL_IN) $(PACKAGE)/glassbox-cuda.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/glassbox-cuda.pc; }
 	@for page in $(PACKAGE)/glassbox.1.in $(PACKAGE)/man/*.1.in; do \
 	    $(FILL_IN) $$page >$(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$page .in) || exit 1; \
 	done
@@ -325,6 +341,6 @@ help: ## this list
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: all cuda gpu-check gpu-bench man mufu-tables transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz fuzz-stream vectors ledger diagnosis wheel clean
+.PHONY: all cuda gpu-check gpu-sanitize gpu-record gpu-bench gpu-peers man mufu-tables transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz fuzz-stream vectors ledger diagnosis wheel clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

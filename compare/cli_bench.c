@@ -19,6 +19,7 @@
 #include "../fast/cpu/threads.h"
 #include "cases.h"
 #include "cli_bench_blocks.h"
+#include "cli_bench_gpu.h"
 #include "cli_bench_loop.h"
 #include "cli_bench_time.h"
 #include "cli_bench_verdict.h"
@@ -31,12 +32,13 @@ typedef struct settings {
     bool full, verdicts;
     int64_t repeats, threads, T, D;
     const char *script, *arb, *plugin;
+    bench_gpu gpu;
 } settings;
 
 static const struct argp_option table[] = {
     {"full", 'f', NULL, 0, "MPFR and Arb at every size (minutes)", 0},
     {"verdicts", 'v', NULL, 0, "Only the last table: what verdicts cost", 0},
-    {"repeats", 'r', "N", 0, "Computations per row, 1 to 99 (default 5)", 0},
+    {"repeats", 'r', "N", 0, "Computations per row, 1 to 99 (default 5; with --gpu 40)", 0},
     {"threads", 'j', "N", 0, "Threads of the truth (default: all processors)", 0},
     {"T", 'T', "N", 0, "Only this many tokens (default 1024 and 4096)", 0},
     {"dk", 'd', "N", 0, "Only this dk = dv (default 64 and 128)", 0},
@@ -49,6 +51,9 @@ static const struct argp_option table[] = {
 static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &s->gpu;
+        return 0;
     case 'f':
         s->full = true;
         return 0;
@@ -77,15 +82,25 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
+static const struct argp_child children[] = {{&bench_gpu_argp, 0, "On a GPU:", 1}, {0}};
+
 static const struct argp options = {
     .options = table,
     .parser = parse,
-    .doc = "Time and peak memory of certified truth, one head, beside a float64 loop, numpy, torch, MPFR and Arb, and "
-           "of the replay of a GPU kernel; then a tensor core's blocks a second, and the time of whole verdicts."
-           "\vPrints the median of the repeats, how far they spread, and the ratio to the plain float64 loop in C of "
-           "the same size. With --T or --dk only tables of that size.\n\n"
-           "Example: one size only\n"
-           "  glassbox bench --T 1024 --dk 64"};
+    .children = children,
+    .doc =
+        "Time and peak memory of certified truth, one head, beside a float64 loop, numpy, torch, MPFR and Arb, and "
+        "of the replay of a GPU kernel; then a tensor core's blocks a second, and the time of whole verdicts."
+        "\vPrints the median of the repeats, how far they spread, and the ratio to the plain float64 loop in C of "
+        "the same size. With --T or --dk only tables of that size.\n\n"
+        "With --gpu: every kernel forward, backward and both, by events over buffers that are not in the cache; the "
+        "bytes and operations that the problem asks for, a second, as a fraction of what a copy and a matrix product "
+        "reach in the same run; and the roof, the time below which neither allows it. Exit status 77 where there is "
+        "no GPU.\n\n"
+        "Example: one size only\n"
+        "  glassbox bench --T 1024 --dk 64\n"
+        "The GPU's kernels on two shapes (B T H dk dv), the second in segments\n"
+        "  glassbox bench --gpu --shapes 8x2048x16x128x128,1x16384x16x128x128:2048 --plot gpu.svg"};
 
 /* ---- what a row computes, in its own process ---- */
 
@@ -300,12 +315,17 @@ static bool print_size(const settings *s, int64_t T, int64_t D, bool backward) {
 }
 
 static int run(int argc, char **argv) {
-    settings s = {.repeats = 5,
-                  .script = "tests/bench/numpy_loop.py",
+    settings s = {.script = "tests/bench/numpy_loop.py",
                   .arb = "build/tests/bench/bench_arb",
                   .plugin = "build/tests/compare/plugins/gradients.so"};
     int ended = cli_parse(&options, argc, argv, &s);
     if (ended != CLI_GO_ON) return ended;
+    const char *stray = bench_gpu_stray(&s.gpu);
+    if (stray) return cli_complain(name, "%s goes with --gpu", stray);
+    if (s.gpu.wanted && (s.full || s.verdicts || s.T || s.D || s.threads))
+        return cli_complain(name, "--gpu goes without --full, --verdicts, --threads, --T and --dk (--shapes)");
+    if (!s.repeats) s.repeats = s.gpu.wanted ? 40 : 5;
+    if (s.gpu.wanted) return bench_gpu_run(name, &s.gpu, (int)s.repeats);
     if (s.verdicts && (s.T || s.D)) return cli_complain(name, "--verdicts goes without --T and --dk");
     static const int64_t tokens[] = {1024, 4096}, sizes[] = {64, 128};
     bool good = true;

@@ -11,26 +11,25 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli.h"
 #include "cli_candidate.h"
-#include "cli_judging.h"
-#include "cli_plugin.h"
+#include "cli_check.h"
 #include "cli_replay.h"
 
 static const char name[] = "check";
 
-typedef struct settings {
-    gla_case_options load;
-    cli_plugin_settings plugin;
-    cli_judging judging;
-    char **paths;
-    size_t path_count;
-} settings;
+typedef check_settings settings;
+typedef check_case one_case;
 
 /* ---- command line ---- */
 
+enum { KEY_SEGMENT = 256, KEY_BITS };
 static const struct argp_option table[] = {
-    {"candidate", 'c', "FILE", 0, "Judge the outputs in FILE instead of the case's own", 0}, {0}};
+    {"candidate", 'c', "FILE", 0, "Judge the outputs in FILE instead of the case's own", 0},
+    {"numbers", 'n', "cuda:RUNG", 0, "Judge what this rung of this machine's GPU makes of the case's inputs (see list)",
+     0},
+    {"segment", KEY_SEGMENT, "L", 0, "cuda:fused: cut longer sequences into segments of L tokens, a multiple of 64", 0},
+    {"bits", KEY_BITS, NULL, 0, "With --numbers: demand the very bits of the rung's own formulation too", 0},
+    {0}};
 
 static error_t add_path(struct argp_state *state, settings *s, char *path) {
     char **paths = realloc(s->paths, (s->path_count + 1) * sizeof *paths);
@@ -50,6 +49,14 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case 'c':
         s->load.candidate = argument;
+        return 0;
+    case 'n':
+        s->cuda.numbers = argument;
+        return cli_cuda_named(argument) ? 0 : cli_bad(state, "--numbers takes a GPU's rung, cuda:recurrent (see list)");
+    case KEY_SEGMENT:
+        return cli_integer(state, "--segment", argument, 64, 1 << 30, &s->cuda.segment);
+    case KEY_BITS:
+        s->bits = true;
         return 0;
     case ARGP_KEY_ARG:
         return add_path(state, s, argument);
@@ -71,22 +78,16 @@ static const struct argp options = {
         "\vPASS: every error is within the bound its declared roundings earn. MARGINAL: within twice its random part. "
         "FAIL: beyond, or not finite. BROKEN: wrong shape, missing, or an input changed.\n"
         "Exits with 0 pass, 1 mismatch, 2 bad file or usage, 3 broken candidate, 4 uncertified or nothing judged, "
-        "77 all declined by a plug-in.\n\n"
+        "77 no GPU, or all declined by a plug-in or a rung.\n\n"
         "Example:\n  glassbox check data/real/gla_chunk_bf16_mild.safetensors\n"
         "A kernel that claims the reference's order of operations in binary32, bit for bit:\n"
         "  glassbox check case.safetensors --replay binary32 --form recurrent\n"
-        "A kernel in a shared object, as compare/plugin.h describes:\n  glassbox check --plugin ./kernel.so",
+        "A kernel in a shared object, as compare/plugin.h describes:\n  glassbox check --plugin ./kernel.so\n"
+        "A kernel of this library on this machine's GPU, and every bit of it:\n"
+        "  glassbox check case.safetensors --numbers cuda:fused --bits",
     .children = children};
 
 /* ---- one case ---- */
-
-/* A case as it is judged, with the strings its report points to. */
-typedef struct one_case {
-    cli_judged judged;
-    char name[200], path[4096], reproduce[8600], explain[8400];
-    gla_diagnosis diagnosis;
-    gla_error error;
-} one_case;
 
 static gla_status judge_case(const settings *s, const char *path, const gla_case *c, one_case *x) {
     gla_candidate candidate;
@@ -133,14 +134,10 @@ static void set_explain(const settings *s, one_case *x) {
 
 static void check_file(const settings *s, const char *path, one_case *x) {
     gla_case c;
-    memset(x, 0, sizeof *x);
-    snprintf(x->path, sizeof x->path, "%s", path);
     gla_status status = gla_case_load(path, &s->load, &c, &x->error);
-    snprintf(x->name, sizeof x->name, "%s", status == GLA_OK && c.name ? c.name : path);
+    if (status == GLA_OK && c.name) snprintf(x->name, sizeof x->name, "%s", c.name);
     if (status == GLA_OK) status = judge_case(s, path, &c, x);
     gla_case_free(&c);
-    x->judged.name = x->name;
-    x->judged.path = x->path;
     if (status != GLA_OK) {
         x->judged.error = &x->error;
         cli_fail(name, &x->error);
@@ -152,22 +149,31 @@ static void check_file(const settings *s, const char *path, one_case *x) {
 
 /* ---- many cases ---- */
 
-typedef struct case_list {
-    one_case **at;
-    size_t count;
-    bool hollow; /* a folder holds no case */
-} case_list;
-
-static bool judge_into(case_list *list, const settings *s, const char *path) {
+check_case *check_add(check_list *list, const char *path, const char *label) {
     one_case **at = realloc(list->at, (list->count + 1) * sizeof *at);
-    if (!at) return false;
+    if (!at) return NULL;
     list->at = at;
-    one_case *x = malloc(sizeof *x);
-    if (!x) return false;
+    one_case *x = calloc(1, sizeof *x);
+    if (!x) return NULL;
     at[list->count++] = x;
-    check_file(s, path, x);
+    snprintf(x->path, sizeof x->path, "%s", path);
+    snprintf(x->name, sizeof x->name, "%s", label);
+    x->judged.name = x->name;
+    x->judged.path = x->path;
+    return x;
+}
+
+void check_report(const check_case *x) {
     if (!x->judged.error) cli_report_text(&x->judged);
     fflush(stdout);
+}
+
+static bool judge_into(check_list *list, const settings *s, const char *path) {
+    if (s->cuda.numbers) return check_on_gpu(name, list, s, path);
+    one_case *x = check_add(list, path, path);
+    if (!x) return false;
+    check_file(s, path, x);
+    check_report(x);
     return true;
 }
 
@@ -177,7 +183,7 @@ static int is_case_file(const struct dirent *entry) {
 }
 
 /* Every case file of a folder, in name order. */
-static bool judge_folder(case_list *list, const settings *s, const char *path) {
+static bool judge_folder(check_list *list, const settings *s, const char *path) {
     struct dirent **entries;
     int count = scandir(path, &entries, is_case_file, alphasort);
     if (count < 0) return judge_into(list, s, path); /* says why it cannot be read */
@@ -215,7 +221,7 @@ static int report_judged(const settings *s, const cli_judged *judged, size_t cou
     return written != CLI_PASS ? written : cli_worst_exit(&s->judging, judged, count);
 }
 
-static int report_all(const settings *s, const case_list *list) {
+static int report_all(const settings *s, const check_list *list) {
     cli_judged *judged = calloc(list->count + 1, sizeof *judged);
     if (!judged) return cli_complain(name, "no memory");
     for (size_t i = 0; i < list->count; i++) judged[i] = list->at[i]->judged;
@@ -238,7 +244,7 @@ static int check_plugin(settings *s) {
 }
 
 static int check_all(const settings *s) {
-    case_list list = {0};
+    check_list list = {0};
     bool going = true;
     for (size_t i = 0; going && i < s->path_count; i++) {
         struct stat info;
@@ -260,6 +266,13 @@ static int run(int argc, char **argv) {
         ended = cli_complain(name, "--candidate goes with one case file");
     if (ended == CLI_GO_ON && s.plugin.path && (s.load.candidate || s.path_count > 0))
         ended = cli_complain(name, "--plugin goes without case files and --candidate");
+    if (ended == CLI_GO_ON && s.cuda.numbers && (s.plugin.path || s.load.candidate))
+        ended = cli_complain(name, "--numbers goes without --plugin and --candidate");
+    if (ended == CLI_GO_ON && !s.cuda.numbers && (s.bits || s.cuda.segment))
+        ended = cli_complain(name, "--bits and --segment go with --numbers cuda:RUNG");
+    if (ended == CLI_GO_ON && s.bits && s.judging.replay.numbers)
+        ended = cli_complain(name, "--bits is the rung's own replay; leave out --replay");
+    if (ended == CLI_GO_ON && s.cuda.numbers) ended = cli_cuda_open(name, &s.cuda);
     if (ended == CLI_GO_ON) ended = s.plugin.path ? check_plugin(&s) : check_all(&s);
     free(s.paths);
     return ended;

@@ -4,10 +4,8 @@
  * problem. An entry is
  *     max |x - truth| / rms(truth)      over the elements of one output
  * formed in MPFR, truth in binary64 plus its second word, so that errors down to 1e-30 show. A non-finite element
- * makes the entry say so.
+ * makes the entry say so. A GPU's rung in place of a number system has the rows of its own formulations.
  */
-#include "cli.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +13,7 @@
 
 #include "../fast/hardware/hardware.h"
 #include "cases.h"
-#include "truth.h"
+#include "cli_cross.h"
 
 static const char name[] = "cross";
 
@@ -23,13 +21,18 @@ typedef struct settings {
     const gla_mechanism *mechanism;
     gla_case_spec spec;
     const char *forms, *numbers; /* comma separated; forms NULL: all */
+    int64_t segment;
+    gla_dtype dtype;
 } settings;
 
-enum { KEY_T = 256, KEY_H, KEY_DK, KEY_DV, KEY_GV };
+enum { KEY_T = 256, KEY_H, KEY_DK, KEY_DV, KEY_GV, KEY_DTYPE, KEY_SEGMENT };
 static const struct argp_option table[] = {
     {"mechanism", 'm', "NAME", 0, "Default gla", 0},
     {"form", 'f', "FORM,...", 0, "Only these (default: every formulation with every route it has)", 0},
-    {"numbers", 'n', "SYSTEM,...", 0, "Number systems (default binary32)", 0},
+    {"numbers", 'n', "SYSTEM,...", 0,
+     "Number systems (default binary32), and rungs of this machine's GPU, cuda:recurrent (see list)", 0},
+    {"segment", KEY_SEGMENT, "L", 0, "cuda:fused: cut longer sequences into segments of L tokens, a multiple of 64", 0},
+    {"dtype", KEY_DTYPE, "TYPE", 0, "Element type of q k v do (default BF16); gates and states are F32", 0},
     {"family", 'F', "NAME", 0, "Family of the problem (default mild)", 0},
     {"seed", 's', "S", 0, "Default 1", 0},
     {"T", KEY_T, "N", 0, "Tokens (default: the family's)", 0},
@@ -67,6 +70,10 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_GV:
         s->spec.gv = true;
         return 0;
+    case KEY_DTYPE:
+        return cli_dtype(state, argument, &s->dtype);
+    case KEY_SEGMENT:
+        return cli_integer(state, "--segment", argument, 64, 1 << 30, &s->segment);
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -75,11 +82,14 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
 static const struct argp options = {
     .options = table,
     .parser = parse,
-    .doc = "Every formulation and every route of the gate gradient against certified truth: greatest error of each "
-           "output, "
-           "relative to the output's rms."
-           "\vExample: what do hard gates do to each formulation in binary32, and in bf16?\n"
-           "  glassbox cross --family spike --T 200 --numbers binary32,bf16"};
+    .doc =
+        "Every formulation and every route of the gate gradient against certified truth: greatest error of each "
+        "output, "
+        "relative to the output's rms."
+        "\vExample: what do hard gates do to each formulation in binary32, and in bf16?\n"
+        "  glassbox cross --family spike --T 200 --numbers binary32,bf16\n"
+        "A kernel on this machine's GPU beside its replay and binary32:\n"
+        "  glassbox cross --T 300 --form chunkwise:64:16,chunkwise-centred --numbers cuda:fused,sm_90:bf16,binary32"};
 
 /* ---- one entry ---- */
 
@@ -134,6 +144,14 @@ static void print_header(const gla_truth *t, const char *numbers) {
     putchar('\n');
 }
 
+void cross_print_row(const char *label, const gla_result *r, const gla_truth *t) {
+    printf("%-33s", label);
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (t->tensor[i].present) print_entry(compare(r, t, i));
+    putchar('\n');
+    fflush(stdout);
+}
+
 /* A form that the mechanism does not have with this route has no row. */
 static gla_status print_row(const settings *s, const gla_problem *p, const gla_truth *t, const gla_form *form,
                             const char *numbers, gla_error *err) {
@@ -145,11 +163,7 @@ static gla_status print_row(const settings *s, const gla_problem *p, const gla_t
     if (status == GLA_OK) {
         char label[80];
         gla_form_print(form, label, sizeof label);
-        printf("%-33s", label);
-        for (int i = 0; i < GLA_OUTPUTS; i++)
-            if (t->tensor[i].present) print_entry(compare(&r, t, i));
-        putchar('\n');
-        fflush(stdout);
+        cross_print_row(label, &r, t);
     }
     gla_result_free(&r);
     gla_numbers_close(n);
@@ -185,20 +199,47 @@ static gla_status print_forms(const settings *s, const gla_problem *p, const gla
     return status;
 }
 
+static gla_status print_rung(const settings *s, const char *numbers, const gla_problem *p, const gla_truth *t,
+                             gla_error *err) {
+    cli_cuda cuda = {.numbers = numbers, .segment = s->segment};
+    if (cli_cuda_open(name, &cuda) != CLI_GO_ON) return gla_fail(err, GLA_UNSUPPORTED, "%s has gone", numbers);
+    return cross_rung(&cuda, p, t, s->dtype, err);
+}
+
 static gla_status print_systems(const settings *s, const gla_problem *p, const gla_truth *t, gla_error *err) {
     char *list = strdup(s->numbers), *rest = list;
     if (!list) return gla_fail(err, GLA_NO_MEMORY, "no memory");
     gla_status status = GLA_OK;
     for (char *numbers; status == GLA_OK && (numbers = strsep(&rest, ","));) {
-        gla_numbers *probe; /* a bad name is an error before anything is printed */
-        status = gla_all_numbers_open(numbers, &probe, err);
-        if (status) break;
-        gla_numbers_close(probe);
         print_header(t, numbers);
-        status = s->forms ? print_forms(s, p, t, numbers, err) : print_every_form(s, p, t, numbers, err);
+        status = cli_cuda_named(numbers) ? print_rung(s, numbers, p, t, err)
+                 : s->forms              ? print_forms(s, p, t, numbers, err)
+                                         : print_every_form(s, p, t, numbers, err);
     }
     free(list);
     return status;
+}
+
+/* A bad name, or a GPU that is not there, ends the command before anything is printed. */
+static int check_systems(const settings *s) {
+    char *list = strdup(s->numbers), *rest = list;
+    int ended = list ? CLI_GO_ON : cli_complain(name, "no memory");
+    bool rungs = false;
+    for (char *numbers; ended == CLI_GO_ON && (numbers = strsep(&rest, ","));) {
+        cli_cuda cuda = {.numbers = numbers, .segment = s->segment};
+        gla_numbers *system = NULL;
+        gla_error err;
+        if (cli_cuda_named(numbers))
+            ended = cli_cuda_open(name, &cuda);
+        else if (gla_all_numbers_open(numbers, &system, &err) != GLA_OK)
+            ended = cli_fail(name, &err);
+        gla_numbers_close(system);
+        rungs = rungs || cli_cuda_named(numbers);
+    }
+    free(list);
+    if (ended == CLI_GO_ON && s->segment && !rungs)
+        return cli_complain(name, "--segment goes with --numbers cuda:fused; elsewhere --form FORM+split:L");
+    return ended;
 }
 
 /* ---- the command ---- */
@@ -215,9 +256,12 @@ static gla_status cross(const settings *s, const gla_problem *p, gla_truth *trut
 static int run(int argc, char **argv) {
     settings s = {.mechanism = gla_mechanism_named("gla"),
                   .numbers = "binary32",
+                  .dtype = GLA_BF16,
                   .spec = {.family = "mild", .H = 1, .initial_state = true, .backward = true, .seed = 1}};
     int ended = cli_parse(&options, argc, argv, &s);
+    if (ended == CLI_GO_ON) ended = check_systems(&s);
     if (ended != CLI_GO_ON) return ended;
+    s.spec.dtype = gla_dtype_format(s.dtype);
 
     gla_error err = {0};
     gla_generated made;

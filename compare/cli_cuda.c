@@ -1,89 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A case through libglassbox_cuda.so; contract in cli_cuda.h.
+ * A problem through libglassbox_cuda.so; contract in cli_cuda.h.
  */
 #include "cli_cuda.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../fast/cuda/host_run.h"
+#include "cli_cuda_library.h"
 
 typedef struct library {
-    gla_cuda_status (*run)(const gla_problem *p, const gla_host_run *how, double *value[GLA_OUTPUTS], gla_host_why why);
+    gla_rung_run *run;
+    bool (*device)(gla_host_why why);
     const char *(*rung_name)(gla_cuda_rung rung);
-    const char *(*rung_form)(gla_cuda_rung rung);
+    const char *(*form_of)(gla_cuda_rung rung, gla_cuda_dtype dtype, int backward);
+    const char *(*numbers_of)(gla_cuda_rung rung, gla_cuda_dtype dtype);
 } library;
 
 bool cli_cuda_named(const char *numbers) { return strncmp(numbers, "cuda:", 5) == 0; }
 
 /* ---- the library ---- */
 
-/* A function's address is no object's in C: by way of memcpy. */
-static bool find(void *handle, const char *name, void *function) {
-    void *at = dlsym(handle, name);
-    memcpy(function, &at, sizeof at);
-    return at != NULL;
+static bool find_all(void *handle, library *x) {
+    return cli_cuda_function(handle, "gla_cuda_host_run", &x->run) &&
+           cli_cuda_function(handle, "gla_cuda_host_device", &x->device) &&
+           cli_cuda_function(handle, "gla_cuda_rung_name", &x->rung_name) &&
+           cli_cuda_function(handle, "gla_cuda_rung_form", &x->form_of) &&
+           cli_cuda_function(handle, "gla_cuda_rung_numbers", &x->numbers_of);
 }
 
-/* It stays open: a GPU's runtime does not like to be unloaded. */
-static int open_library(const char *command, library *cuda) {
-    char path[4096];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 64);
-    path[length > 0 ? length : 0] = 0;
-    char *slash = strrchr(path, '/');
-    strcpy(slash ? slash + 1 : path, "libglassbox_cuda.so");
-    if (access(path, R_OK) != 0) {
-        cli_complain(command, "no libglassbox_cuda.so beside this program (make cuda builds it where nvcc is)");
-        return CLI_SKIPPED;
+static int open_library(const char *command, library *x) {
+    void *handle;
+    int ended = cli_cuda_library(command, &handle);
+    if (ended != CLI_GO_ON) return ended;
+    return find_all(handle, x) ? CLI_GO_ON : cli_cuda_stale(command);
+}
+
+/* Its form in some dtype: what is not built has none. */
+static const char *some_form(const library *x, gla_cuda_rung rung, bool backward) {
+    const char *form = NULL;
+    for (int dtype = GLA_CUDA_BF16; dtype >= GLA_CUDA_F32 && !form; dtype--)
+        form = x->form_of(rung, (gla_cuda_dtype)dtype, backward);
+    return form;
+}
+
+static int no_such_rung(const char *command, const library *x, const char *numbers) {
+    char known[200] = "";
+    for (int i = 0; i < GLA_CUDA_RUNGS; i++) {
+        size_t used = strlen(known);
+        if (some_form(x, (gla_cuda_rung)i, false))
+            snprintf(known + used, sizeof known - used, "%scuda:%s", used ? ", " : "", x->rung_name((gla_cuda_rung)i));
     }
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) return cli_complain(command, "%.500s", dlerror());
-    if (find(handle, "gla_cuda_host_run", &cuda->run) && find(handle, "gla_cuda_rung_name", &cuda->rung_name) &&
-        find(handle, "gla_cuda_rung_form", &cuda->rung_form))
-        return CLI_GO_ON;
-    return cli_complain(command, "%.500s is not of this version; make cuda builds it again", path);
+    return cli_complain(command, "no rung '%.40s' (%s)", numbers, known);
 }
 
-/* ---- what to run ---- */
-
-/* Rungs that have a formulation: those that are built. */
-static bool rung_named(const library *cuda, const char *name, gla_cuda_rung *rung) {
+static bool rung_named(const library *x, const char *name, gla_cuda_rung *rung) {
     for (int i = 0; i < GLA_CUDA_RUNGS; i++)
-        if (cuda->rung_form((gla_cuda_rung)i) && strcmp(cuda->rung_name((gla_cuda_rung)i), name) == 0) {
+        if (some_form(x, (gla_cuda_rung)i, false) && strcmp(x->rung_name((gla_cuda_rung)i), name) == 0) {
             *rung = (gla_cuda_rung)i;
             return true;
         }
     return false;
 }
 
+int cli_cuda_open(const char *command, cli_cuda *x) {
+    library cuda;
+    gla_host_why why;
+    int ended = open_library(command, &cuda);
+    if (ended != CLI_GO_ON) return ended;
+    if (!rung_named(&cuda, x->numbers + strlen("cuda:"), &x->rung)) return no_such_rung(command, &cuda, x->numbers);
+    if (x->segment && x->rung != GLA_CUDA_FUSED)
+        return cli_complain(command, "--segment goes with cuda:fused, not with %.40s", x->numbers);
+    x->run = cuda.run;
+    x->form_of = cuda.form_of;
+    x->numbers_of = cuda.numbers_of;
+    if (cuda.device(why)) return CLI_GO_ON;
+    cli_complain(command, "%s", why);
+    return CLI_SKIPPED;
+}
+
+size_t cli_cuda_rows(cli_cuda_row rows[GLA_CUDA_RUNGS], gla_host_why here) {
+    library x;
+    void *handle;
+    size_t count = 0;
+    snprintf(here, sizeof(gla_host_why), "no libglassbox_cuda.so of this version beside this program (make cuda)");
+    if (!cli_cuda_library_there(&handle) || !find_all(handle, &x)) return 0;
+    for (int i = 0; i < GLA_CUDA_RUNGS; i++) {
+        const char *forward = some_form(&x, (gla_cuda_rung)i, false), *back = some_form(&x, (gla_cuda_rung)i, true);
+        if (!forward) continue;
+        cli_cuda_row *row = &rows[count++];
+        snprintf(row->name, sizeof row->name, "cuda:%s", x.rung_name((gla_cuda_rung)i));
+        snprintf(row->forward, sizeof row->forward, "%s", forward);
+        snprintf(row->backward, sizeof row->backward, "%s", back ? back : "");
+    }
+    if (x.device(here)) here[0] = 0;
+    return count;
+}
+
+const char *cli_cuda_form(const cli_cuda *x, gla_cuda_dtype dtype, bool backward, cli_cuda_text text) {
+    const char *form = x->form_of(x->rung, dtype, backward);
+    if (!form) return NULL;
+    snprintf(text, sizeof(cli_cuda_text), "%s", form);
+    if (x->segment && !backward) snprintf(text, sizeof(cli_cuda_text), "%s+split:%lld", form, (long long)x->segment);
+    return text;
+}
+
+/* ---- running ---- */
+
 static bool cuda_dtype(gla_dtype dtype, gla_cuda_dtype *out) {
     *out = dtype == GLA_F32 ? GLA_CUDA_F32 : dtype == GLA_F16 ? GLA_CUDA_F16 : GLA_CUDA_BF16;
     return dtype == GLA_F32 || dtype == GLA_F16 || dtype == GLA_BF16;
 }
 
-/* The dtypes of the file, where the kernels have them: q's for q k v do, that or F32 for the gates, F32 for states. */
-static int choose_dtypes(const char *command, const gla_case *c, gla_host_run *how) {
-    gla_problem p = c->problem;
-    gla_dtype data = c->input_dtype[GLA_IN_Q];
-    if (!cuda_dtype(data, &how->dtype))
-        return cli_complain(command, "q is %s; a GPU's rung takes BF16, F16 or F32", gla_dtype_name(data));
-    for (int i = 0; i < GLA_INPUTS; i++) {
-        gla_cuda_dtype dtype;
-        gla_dtype have = c->input_dtype[i];
-        bool wide = gla_is_state_input((gla_input)i) || i == GLA_IN_GK || i == GLA_IN_GV;
-        if (!gla_problem_input(&p, (gla_input)i)->at || have == data) continue;
-        if (!cuda_dtype(have, &dtype) || !wide)
-            return cli_complain(command, "%s is %s where q is %s; a GPU's rung takes %s", gla_input_names[i],
-                                gla_dtype_name(have), gla_dtype_name(data), wide ? "F32" : "one dtype");
-    }
-    how->gates = c->input_dtype[GLA_IN_GK] == data ? how->dtype : GLA_CUDA_F32;
-    return CLI_GO_ON;
+static gla_cuda_status refuse(gla_host_why why, gla_input name, gla_dtype have, const char *want) {
+    snprintf(why, sizeof(gla_host_why), "%s is %s; a GPU's rung takes %s", gla_input_names[name], gla_dtype_name(have),
+             want);
+    return GLA_CUDA_UNSUPPORTED;
 }
 
-/* ---- running ---- */
+gla_cuda_status cli_cuda_prepare(const cli_cuda *x, const gla_problem *p, const gla_dtype dtype[GLA_INPUTS],
+                                 gla_host_run *how, gla_host_why why) {
+    gla_problem copy = *p;
+    gla_dtype data = dtype[GLA_IN_Q];
+    *how = (gla_host_run){.rung = x->rung, .segment = x->segment};
+    if (!cuda_dtype(data, &how->dtype)) return refuse(why, GLA_IN_Q, data, "BF16, F16 or F32");
+    for (int i = 0; i < GLA_INPUTS; i++) {
+        gla_input name = (gla_input)i;
+        gla_cuda_dtype own;
+        bool wide = gla_is_state_input(name) || i == GLA_IN_GK || i == GLA_IN_GV;
+        if (!gla_problem_input(&copy, name)->at) continue;
+        if (!(wide ? cuda_dtype(dtype[i], &own) : dtype[i] == data))
+            return refuse(why, name, dtype[i], wide ? "BF16, F16 or F32" : "q's dtype");
+    }
+    how->gates = p->gk.at && dtype[GLA_IN_GK] == data ? how->dtype : GLA_CUDA_F32;
+    return GLA_CUDA_OK;
+}
 
 static void keep(const gla_problem *p, double *value[GLA_OUTPUTS], gla_numbers *binary64, gla_result *result) {
     *result = (gla_result){.numbers = binary64};
@@ -96,24 +147,17 @@ static void keep(const gla_problem *p, double *value[GLA_OUTPUTS], gla_numbers *
     }
 }
 
-int cli_cuda_run(const char *command, const char *numbers, const gla_case *c, bool backward, gla_numbers *binary64,
-                 gla_result *result, const char **form) {
-    library cuda;
+gla_cuda_status cli_cuda_run(const cli_cuda *x, const gla_problem *p, const gla_dtype dtype[GLA_INPUTS],
+                             unsigned outputs, gla_numbers *binary64, gla_result *result, gla_host_why why) {
     double *value[GLA_OUTPUTS];
-    gla_host_why why;
-    gla_host_run how = {.outputs = backward ? (1u << GLA_OUTPUTS) - 1 : 1u << GLA_O | 1u << GLA_FINAL_STATE};
-    int ended = open_library(command, &cuda);
-    if (ended != CLI_GO_ON) return ended;
-    if (!rung_named(&cuda, numbers + strlen("cuda:"), &how.rung))
-        return cli_complain(command, "no rung '%.40s' (cuda:recurrent, cuda:fused)", numbers);
-    ended = choose_dtypes(command, c, &how);
-    if (ended != CLI_GO_ON) return ended;
-    gla_cuda_status status = cuda.run(&c->problem, &how, value, why);
-    if (status != GLA_CUDA_OK) {
-        cli_complain(command, "%s", why);
-        return status == GLA_CUDA_NO_DEVICE || status == GLA_CUDA_WRONG_DEVICE ? CLI_SKIPPED : CLI_USAGE;
-    }
-    keep(&c->problem, value, binary64, result);
-    *form = cuda.rung_form(how.rung);
-    return CLI_GO_ON;
+    gla_host_run how;
+    gla_cuda_status status = cli_cuda_prepare(x, p, dtype, &how, why);
+    how.outputs = outputs;
+    if (status == GLA_CUDA_OK) status = x->run(p, &how, value, why);
+    if (status == GLA_CUDA_OK) keep(p, value, binary64, result);
+    return status;
+}
+
+int cli_cuda_exit(gla_cuda_status status) {
+    return status == GLA_CUDA_NO_DEVICE || status == GLA_CUDA_WRONG_DEVICE ? CLI_SKIPPED : CLI_USAGE;
 }

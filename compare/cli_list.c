@@ -8,6 +8,7 @@
 
 #include "../fast/hardware/hardware.h"
 #include "cases.h"
+#include "cli_cuda.h"
 #include "profiles.h"
 
 static const char name[] = "list";
@@ -21,12 +22,12 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     return 0;
 }
 
-static const struct argp options = {
-    .options = table,
-    .parser = parse,
-    .doc = "List mechanisms, formulations, routes of the gate gradient, number systems, profiles and case families."
-           "\vExample: the names of all case families\n"
-           "  glassbox list --json | jq -r '.families[].name'"};
+static const struct argp options = {.options = table,
+                                    .parser = parse,
+                                    .doc = "List mechanisms, formulations, routes of the gate gradient, number "
+                                           "systems, rungs on a GPU, profiles and case families."
+                                           "\vExample: the names of all case families\n"
+                                           "  glassbox list --json | jq -r '.families[].name'"};
 
 /* ---- text ---- */
 
@@ -49,6 +50,18 @@ static void print_availability(void) {
     putchar('\n');
 }
 
+static const char *or_not(const char *form) { return form[0] ? form : "-"; }
+
+static void print_rungs(void) {
+    cli_cuda_row rows[GLA_CUDA_RUNGS];
+    gla_host_why here;
+    size_t count = cli_cuda_rows(rows, here);
+    printf("\n%srungs on a GPU, where run, check and cross take a number system%s\n", cli_on(CLI_BOLD), cli_off());
+    for (size_t i = 0; i < count; i++)
+        printf("  %-23s forward %s, backward %s\n", rows[i].name, or_not(rows[i].forward), or_not(rows[i].backward));
+    print_row(count ? "here" : "cuda:RUNG", here[0] ? here : "ready");
+}
+
 static void print_all(void) {
     printf("%smechanisms%s\n", cli_on(CLI_BOLD), cli_off());
     for (int i = 0; gla_mechanisms[i]; i++) print_row(gla_mechanisms[i]->name, gla_mechanisms[i]->equation);
@@ -57,6 +70,7 @@ static void print_all(void) {
     print_availability();
     print_rows("number systems (narrow ones take /rn /rz /ru /rd /ra /ro /sr:SEED)", gla_number_systems);
     for (const gla_choice *row = gla_hardware_family.systems; row->name; row++) print_row(row->name, row->what);
+    print_rungs();
     printf("\n%sprofiles%s\n", cli_on(CLI_BOLD), cli_off());
     for (int i = 0; gla_profiles[i]; i++) print_row(gla_profiles[i]->name, gla_profiles[i]->what);
     printf("\n%scase families%s (what a failure means)\n", cli_on(CLI_BOLD), cli_off());
@@ -84,6 +98,21 @@ static json_t *rows_to_json(const gla_choice *rows) {
 static json_t *numbers_to_json(void) {
     json_t *list = rows_to_json(gla_number_systems);
     append_rows(list, gla_hardware_family.systems);
+    return list;
+}
+
+static json_t *form_to_json(const char *form) { return form[0] ? json_string(form) : json_null(); }
+
+/* Those that are built; whether they can run here. */
+static json_t *rungs_to_json(void) {
+    cli_cuda_row rows[GLA_CUDA_RUNGS];
+    gla_host_why here;
+    json_t *list = json_array();
+    size_t count = cli_cuda_rows(rows, here);
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:b}", "name", rows[i].name, "forward",
+                                              form_to_json(rows[i].forward), "backward", form_to_json(rows[i].backward),
+                                              "ready", here[0] == 0));
     return list;
 }
 
@@ -129,10 +158,10 @@ static json_t *flags_to_json(void) {
 }
 
 static int print_json(void) {
-    json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", GLASSBOX_VERSION, "mechanisms",
+    json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", GLASSBOX_VERSION, "mechanisms",
                             mechanisms_to_json(), "formulations", rows_to_json(gla_formulation_choices), "routes",
-                            rows_to_json(gla_route_choices), "numbers", numbers_to_json(), "profiles",
-                            profiles_to_json(), "families", families_to_json(), "flags", flags_to_json());
+                            rows_to_json(gla_route_choices), "numbers", numbers_to_json(), "rungs", rungs_to_json(),
+                            "profiles", profiles_to_json(), "families", families_to_json(), "flags", flags_to_json());
     if (!all) return cli_complain(name, "no memory");
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');

@@ -8,8 +8,9 @@
 
 #include "glassbox.h"
 
-const char *const gla_formulation_names[GLA_FORMULATIONS] = {"recurrent", "parallel",          "parallel-naive",
-                                                             "chunkwise", "chunkwise-centred", "chunkwise-factored"};
+const char *const gla_formulation_names[GLA_FORMULATIONS] = {
+    "recurrent",         "parallel",         "parallel-naive",    "chunkwise",
+    "chunkwise-centred", "chunkwise-paired", "chunkwise-factored"};
 const char *const gla_route_names[GLA_ROUTES] = {"default", "direct",   "suffix", "prefix",
                                                  "anchor",  "straddle", "strict"};
 
@@ -19,11 +20,12 @@ const gla_choice gla_formulation_choices[] = {
     {"parallel-naive", "products and quotients of decays: UNSAFE, kept to be seen failing"},
     {"chunkwise[:C[:c]]", "chunks of C, sub-chunks of c with anchors; default 64:16"},
     {"chunkwise-centred[:C[:c]]", "one reference amid each chunk; steps of c, then 1, where gates are strong"},
+    {"chunkwise-paired[:C[:LIMIT]]", "one reference amid each chunk, pairs in channels past LIMIT nats; default 64:76"},
     {"chunkwise-factored[:C]", "one anchor per chunk: UNSAFE past |Gamma| = 88.7 in binary32"},
     {NULL, NULL}};
 
 const gla_choice gla_route_choices[] = {
-    {"default", "direct for recurrent, suffix for parallel, straddle for chunkwise, anchor for the unsafe ones"},
+    {"default", "direct for recurrent, suffix for parallel, straddle for chunkwise, anchor for its other forms"},
     {"direct", "row(R*Z), from the adjoint recursion"},
     {"suffix", "suffix sum of q*dq - k*dk over the whole sequence"},
     {"prefix", "prefix sum from the initial state"},
@@ -40,6 +42,7 @@ bool gla_route_available(gla_formulation kind, gla_gate_route route) {
         [GLA_PARALLEL_NAIVE] = {true, false, true, true, true, false, true},
         [GLA_CHUNKWISE] = {true, false, true, true, true, true, true},
         [GLA_CHUNKWISE_CENTRED] = {true, false, false, false, true, false, false},
+        [GLA_CHUNKWISE_PAIRED] = {true, false, false, false, true, false, false},
         [GLA_CHUNKWISE_FACTORED] = {true, false, true, true, true, false, true},
     };
     return available[kind][route];
@@ -47,22 +50,24 @@ bool gla_route_available(gla_formulation kind, gla_gate_route route) {
 
 static bool has_subchunks(gla_formulation kind) { return kind == GLA_CHUNKWISE || kind == GLA_CHUNKWISE_CENTRED; }
 
-static bool has_chunks(gla_formulation kind) { return has_subchunks(kind) || kind == GLA_CHUNKWISE_FACTORED; }
+static bool has_chunks(gla_formulation kind) {
+    return has_subchunks(kind) || kind == GLA_CHUNKWISE_PAIRED || kind == GLA_CHUNKWISE_FACTORED;
+}
 
 static gla_status bad_form(gla_error *err, const char *text, const char *why) {
     gla_fail(err, GLA_UNKNOWN_NAME, "formulation '%.80s': %s", text, why);
     return gla_hint(err, GLA_UNKNOWN_NAME,
                     "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], "
-                    "chunkwise-factored[:C], then "
+                    "chunkwise-paired[:C[:LIMIT]], chunkwise-factored[:C], then "
                     "+materialised, +split:L or +direct +suffix +prefix +anchor +straddle +strict");
 }
 
-/* A positive size after ':'; advances *at. */
-static bool parse_size(const char **at, int64_t *size) {
+/* A size of at least `least` after ':'; advances *at. */
+static bool parse_size(const char **at, long long least, int64_t *size) {
     char *end;
     if (**at < '0' || **at > '9') return false;
     long long value = strtoll(*at, &end, 10);
-    if (value < 1 || value > 1 << 30) return false;
+    if (value < least || value > 1 << 30) return false;
     *at = end;
     *size = value;
     return true;
@@ -83,19 +88,23 @@ static bool parse_word(const char **at, const char *const *names, int count, int
 gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
     const char *at = text;
     int kind = 0, route = 0;
-    *form = (gla_form){.C = 64, .c = 16};
+    *form = (gla_form){.C = 64, .c = 16, .limit = 76};
     if (!parse_word(&at, gla_formulation_names, GLA_FORMULATIONS, &kind)) return bad_form(err, text, "no such one");
     form->kind = (gla_formulation)kind;
     if (*at == ':') {
         if (!has_chunks(form->kind)) return bad_form(err, text, "only chunkwise forms take sizes");
         at++;
-        if (!parse_size(&at, &form->C)) return bad_form(err, text, "chunk size C must be a whole number from 1");
+        if (!parse_size(&at, 1, &form->C)) return bad_form(err, text, "chunk size C must be a whole number from 1");
         if (form->c > form->C) form->c = form->C;
     }
-    if (*at == ':') {
+    if (*at == ':' && form->kind == GLA_CHUNKWISE_PAIRED) {
+        at++;
+        if (!parse_size(&at, 0, &form->limit))
+            return bad_form(err, text, "LIMIT must be a whole number of nats from 0");
+    } else if (*at == ':') {
         if (!has_subchunks(form->kind)) return bad_form(err, text, "the factored form has no sub-chunks");
         at++;
-        if (!parse_size(&at, &form->c)) return bad_form(err, text, "sub-chunk size c must be a whole number from 1");
+        if (!parse_size(&at, 1, &form->c)) return bad_form(err, text, "sub-chunk size c must be a whole number from 1");
         if (form->c > form->C) return bad_form(err, text, "sub-chunk size c is larger than the chunk size C");
     }
     while (*at == '+') {
@@ -104,11 +113,12 @@ gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
         at++;
         if (strncmp(at, "split:", 6) == 0) {
             at += 6;
-            if (!parse_size(&at, &form->split)) return bad_form(err, text, "+split:L needs a whole number of tokens");
+            if (!parse_size(&at, 1, &form->split))
+                return bad_form(err, text, "+split:L needs a whole number of tokens");
             if (has_chunks(form->kind) && form->split % form->C)
                 return bad_form(err, text, "+split:L must be a multiple of the chunk size C");
         } else if (parse_word(&at, option, 1, &ignored)) {
-            if (!has_chunks(form->kind) || form->kind == GLA_CHUNKWISE_CENTRED)
+            if (form->kind != GLA_CHUNKWISE && form->kind != GLA_CHUNKWISE_FACTORED)
                 return bad_form(err, text, "only chunkwise and chunkwise-factored can be materialised");
             form->materialised = true;
         } else if (parse_word(&at, gla_route_names, GLA_ROUTES, &route))
@@ -121,7 +131,8 @@ gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
 
 void gla_form_print(const gla_form *form, char *text, size_t size) {
     char sizes[48] = "";
-    if (has_subchunks(form->kind)) snprintf(sizes, sizeof sizes, ":%lld:%lld", (long long)form->C, (long long)form->c);
+    long long second = form->kind == GLA_CHUNKWISE_PAIRED ? form->limit : form->c;
+    if (has_chunks(form->kind)) snprintf(sizes, sizeof sizes, ":%lld:%lld", (long long)form->C, second);
     if (form->kind == GLA_CHUNKWISE_FACTORED) snprintf(sizes, sizeof sizes, ":%lld", (long long)form->C);
     char split[32] = "";
     if (form->split) snprintf(split, sizeof split, "+split:%lld", (long long)form->split);

@@ -101,6 +101,7 @@ typedef enum gla_formulation {
     GLA_CHUNKWISE,      /* gated/chunkwise.c, sub-chunks with anchors */
     GLA_CHUNKWISE_CENTRED,  /* gated/centred.c, one reference in the centre of each chunk, shorter steps where the gates
                                ask for it */
+    GLA_CHUNKWISE_PAIRED,   /* gated/paired.c, the same in each channel that can bear it, pairs in the others */
     GLA_CHUNKWISE_FACTORED, /* gated/chunkwise.c with one anchor for the whole chunk: UNSAFE past |Gamma| = 88.7 */
     GLA_FORMULATIONS
 } gla_formulation;
@@ -120,6 +121,7 @@ typedef enum gla_gate_route {
 typedef struct gla_form {
     gla_formulation kind;
     int64_t C, c;      /* chunk and sub-chunk size (chunkwise only) */
+    int64_t limit;     /* chunkwise-paired: nats that a channel's gates may add up to in a chunk, beyond it pairs */
     bool materialised; /* chunkwise: all chunk states first, then all outputs; the numbers are the same */
     int64_t split;     /* tokens of a segment (gated/split.c); 0: the sequence is not split */
     gla_gate_route route;
@@ -132,8 +134,9 @@ extern const gla_choice gla_route_choices[];
 extern const char *const gla_route_names[GLA_ROUTES]; /* default direct suffix ... */
 
 /* "recurrent" | "parallel" | "parallel-naive" | "chunkwise[:C[:c]]" | "chunkwise-centred[:C[:c]]" |
- * "chunkwise-factored[:C]", then any of
- * "+materialised", "+split:L", "+ROUTE" (e.g. "chunkwise:64:16+anchor"). Defaults: C = 64, c = 16, not materialised. */
+ * "chunkwise-paired[:C[:LIMIT]]" | "chunkwise-factored[:C]", then any of
+ * "+materialised", "+split:L", "+ROUTE" (e.g. "chunkwise:64:16+anchor"). Defaults: C = 64, c = 16, LIMIT = 76, not
+ * materialised. */
 gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err);
 /* Can this formulation form the gate gradient by this route? */
 bool gla_route_available(gla_formulation kind, gla_gate_route route);

@@ -150,6 +150,7 @@ static gated_run *const runs[GLA_FORMULATIONS] = {[GLA_RECURRENT] = gated_recurr
                                                   [GLA_PARALLEL_NAIVE] = gated_parallel_naive,
                                                   [GLA_CHUNKWISE] = gated_chunkwise,
                                                   [GLA_CHUNKWISE_CENTRED] = gated_chunkwise_centred,
+                                                  [GLA_CHUNKWISE_PAIRED] = gated_chunkwise_paired,
                                                   [GLA_CHUNKWISE_FACTORED] = gated_chunkwise};
 
 static void run_slice(const gated_slice *x, const gla_form *form) {

@@ -106,6 +106,12 @@ gla_matrix gla_row(gla_matrix m, size_t i) { return gla_rows(m, i, 1); }
 
 gla_matrix gla_transposed(gla_matrix m) { return (gla_matrix){m.in, m.at, m.cols, m.rows, m.col, m.row}; }
 
+gla_matrix gla_column(gla_matrix m, size_t j) {
+    if (m.at) m.at = gla_at(m, 0, j);
+    m.cols = 1;
+    return m;
+}
+
 bool gla_absent(gla_matrix m) { return m.at == NULL; }
 
 /* ---- elementwise ---- */
@@ -163,14 +169,32 @@ void gla_exp(gla_matrix z, gla_matrix x) {
     if (begin(z, "exp")) each1(z, x, z.in->ops->exp);
 }
 
+void gla_log1p(gla_matrix z, gla_matrix x) {
+    if (begin(z, "log1p")) each1(z, x, z.in->ops->log1p);
+}
+
 void gla_neg(gla_matrix z, gla_matrix x) {
     if (begin(z, "neg")) each1(z, x, z.in->ops->neg);
+}
+
+void gla_max(gla_matrix z, gla_matrix x, gla_matrix y) {
+    if (begin(z, "max")) each2(z, x, y, z.in->ops->max);
+}
+
+void gla_above(gla_matrix z, gla_matrix x, gla_matrix y) {
+    if (begin(z, "above")) each2(z, x, y, z.in->ops->above);
 }
 
 void gla_scale(gla_matrix z, gla_matrix x, gla_matrix s) {
     if (!begin(z, "scale")) return;
     for (size_t i = 0; i < z.rows; i++)
         for (size_t j = 0; j < z.cols; j++) z.in->ops->mul(z.in, gla_at(z, i, j), gla_at(x, i, j), s.at);
+}
+
+void gla_divide(gla_matrix z, gla_matrix x, gla_matrix d) {
+    if (!begin(z, "divide")) return;
+    for (size_t i = 0; i < z.rows; i++)
+        for (size_t j = 0; j < z.cols; j++) z.in->ops->div(z.in, gla_at(z, i, j), gla_at(x, i, j), d.at);
 }
 
 /* ---- the recurrence ---- */

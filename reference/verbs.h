@@ -32,6 +32,7 @@ gla_matrix gla_over(gla_numbers *n, void *at, size_t rows, size_t cols); /* dens
 /* ---- views ---- */
 void *gla_at(gla_matrix m, size_t i, size_t j);
 gla_matrix gla_row(gla_matrix m, size_t i);                    /* 1 x cols */
+gla_matrix gla_column(gla_matrix m, size_t j);                 /* rows x 1 */
 gla_matrix gla_rows(gla_matrix m, size_t first, size_t count); /* count x cols */
 gla_matrix gla_transposed(gla_matrix m);
 bool gla_absent(gla_matrix m);
@@ -44,8 +45,12 @@ void gla_sub(gla_matrix z, gla_matrix x, gla_matrix y);
 void gla_mul(gla_matrix z, gla_matrix x, gla_matrix y);     /* z = x * y */
 void gla_mul_add(gla_matrix z, gla_matrix x, gla_matrix y); /* z = x * y + z */
 void gla_exp(gla_matrix z, gla_matrix x);
+void gla_log1p(gla_matrix z, gla_matrix x); /* ln(1 + x) */
 void gla_neg(gla_matrix z, gla_matrix x);
-void gla_scale(gla_matrix z, gla_matrix x, gla_matrix s); /* z = s x, s 1 x 1 */
+void gla_max(gla_matrix z, gla_matrix x, gla_matrix y);    /* the larger */
+void gla_above(gla_matrix z, gla_matrix x, gla_matrix y);  /* 1 where x > y, else 0 */
+void gla_scale(gla_matrix z, gla_matrix x, gla_matrix s);  /* z = s x, s 1 x 1 */
+void gla_divide(gla_matrix z, gla_matrix x, gla_matrix d); /* z = x / d, d 1 x 1, not in z */
 
 /* ---- the recurrence ---- */
 void gla_decay(gla_matrix S, gla_matrix a, gla_matrix b); /* S_ij = a_i S_ij b_j; a or b may be absent (= 1) */

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the wheel: the package, the shared library that `make` built, and the metadata. Python's standard library only.
+"""Builds the wheel: the package, the shared libraries that `make` built, the metadata. Python's standard library only.
 
     python3 backend.py FOLDER          or, through pip:    python3 -m pip wheel --no-deps --no-build-isolation .
 
-The same sources and library give the same bytes. The library is $GLASSBOX_LIBRARY, else build/libglassbox.so.
+The same sources and libraries give the same bytes. They are $GLASSBOX_LIBRARY, else build/libglassbox.so, and, where
+`make cuda` built it, $GLASSBOX_CUDA_LIBRARY, else libglassbox_cuda.so beside the first.
 """
 
 import base64
@@ -31,6 +32,12 @@ def library():
     return path
 
 
+def cuda_library():
+    """None where there is none: glassbox.torch then says so."""
+    path = pathlib.Path(os.environ.get("GLASSBOX_CUDA_LIBRARY") or library().parent / "libglassbox_cuda.so")
+    return path if path.exists() else None
+
+
 def tag():
     return "py3-none-" + re.sub(r"[-.]", "_", sysconfig.get_platform())
 
@@ -51,6 +58,8 @@ def members():
     for path in sorted((HERE / "glassbox").glob("*.py")):
         yield f"glassbox/{path.name}", path.read_bytes()
     yield "glassbox/libglassbox.so", library().read_bytes()
+    if cuda_library():
+        yield "glassbox/libglassbox_cuda.so", cuda_library().read_bytes()
     info, (core, entries) = f"glassbox-{version()}.dist-info", metadata()
     yield f"{info}/METADATA", core.encode()
     yield f"{info}/WHEEL", f"Wheel-Version: 1.0\nGenerator: glassbox\nRoot-Is-Purelib: false\nTag: {tag()}\n".encode()

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 gla_cuda_status gla_cuda_refuse(gla_cuda_call *call, gla_cuda_status status, const char *format, ...) {
     va_list arguments;
@@ -26,8 +27,13 @@ gla_cuda_status gla_cuda_check_shape(const gla_cuda_problem *p, gla_cuda_call *c
                                              : "N must be B without cu_seqlens");
     if ((uintptr_t)p->cu_seqlens % 8)
         return gla_cuda_refuse(call, GLA_CUDA_BAD_ARGUMENT, "cu_seqlens is not aligned to 8 bytes: it is int64");
-    if (p->N > INT32_MAX / p->H || p->T > INT32_MAX || p->dk > INT32_MAX || p->dv > INT32_MAX)
-        return gla_cuda_refuse(call, GLA_CUDA_UNSUPPORTED, "N*H, T, dk and dv must be below 2^31; split the batch");
+    const int64_t most = 1 << 30; /* kernels count tokens and columns in 32 bits, and blocks of a grid */
+    if (p->T > most || p->dk > most || p->dv > most)
+        return gla_cuda_refuse(call, GLA_CUDA_UNSUPPORTED, "T, dk and dv must be at most 2^30");
+    if (p->B > most || p->N > most || (p->B * (p->T / 64 + 1) + p->N) > (most >> 2) / p->H)
+        return gla_cuda_refuse(call, GLA_CUDA_UNSUPPORTED,
+                               "too many sequences and heads: chunks of 64 tokens, times H, must be below 2^28; split "
+                               "the batch");
     if (!isfinite(p->scale))
         return gla_cuda_refuse(call, GLA_CUDA_BAD_ARGUMENT, "scale is not finite; 0 asks for dk^(-1/2)");
     return GLA_CUDA_OK;
@@ -100,6 +106,23 @@ static gla_cuda_status check_strides(gla_cuda_call *call, const asked &a) {
     return GLA_CUDA_OK;
 }
 
+/* A state may be carried on in its place: every element is read before it is written, by the same thread. */
+static bool in_place(const gla_cuda_problem *p, const gla_cuda_call *call, const asked &a, const asked &b) {
+    const gla_cuda_tensor *from = &p->initial_state, *to = &p->final_state;
+    if (a.x != to || b.x != from || call->segment) return false;
+    return from->heads == to->heads && memcmp(from->stride, to->stride, sizeof to->stride) == 0;
+}
+
+/* Of tensors that overlap, those that begin at one place are seen here; the others are the caller's care. */
+static gla_cuda_status check_places(const gla_cuda_problem *p, gla_cuda_call *call, const asked *all, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < count && all[i].written && all[i].x->data; j++)
+            if (i != j && all[i].x->data == all[j].x->data && !in_place(p, call, all[i], all[j]))
+                return gla_cuda_refuse(call, GLA_CUDA_BAD_ARGUMENT, "%s and %s lie at one place", all[i].name,
+                                       all[j].name);
+    return GLA_CUDA_OK;
+}
+
 static gla_cuda_status check_all(const gla_cuda_problem *p, gla_cuda_call *call, const asked *all, size_t count) {
     gla_cuda_status status = GLA_CUDA_OK;
     bool any = false;
@@ -112,7 +135,7 @@ static gla_cuda_status check_all(const gla_cuda_problem *p, gla_cuda_call *call,
     }
     if (status == GLA_CUDA_OK && !any)
         return gla_cuda_refuse(call, GLA_CUDA_BAD_ARGUMENT, "no output is wanted: all their data are NULL");
-    return status;
+    return status == GLA_CUDA_OK ? check_places(p, call, all, count) : status;
 }
 
 static gla_cuda_status check_inputs(const gla_cuda_problem *p, gla_cuda_call *call) {
@@ -144,7 +167,7 @@ static gla_cuda_status check_backward(const gla_cuda_problem *p, gla_cuda_call *
                          written(over_tokens("dq", p, &p->dq, ALIKE, p->dk), p->q.heads),
                          written(over_tokens("dk", p, &p->dk_, ALIKE, p->dk), p->k.heads),
                          written(over_tokens("dv", p, &p->dv_, ALIKE, p->dv), p->v.heads),
-                         written(over_tokens("dg", p, &p->dg, WIDE, p->dk), p->g.heads),
+                         written(over_tokens("dg", p, &p->dg, EITHER, p->dk), p->g.heads),
                          written(over_states("dinitial_state", p, &p->dinitial_state),
                                  p->initial_state.data ? p->initial_state.heads : p->H)};
     if (p->dg.data && !p->g.data)

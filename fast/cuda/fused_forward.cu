@@ -7,84 +7,115 @@
  * and one factor per channel between steps, Sh_next = e^((Gamma_m-r) + r_next) A. Gates too strong for that (a channel
  * of |Gamma| > 76, -inf) make the chunk run as steps of 16 tokens, then of one.
  *
- * A block owns one head of one sequence and 64 columns of v per state group. Its warpgroups:
- *     producer   one thread: q k v g of the next chunks into shared memory, by the copy engine
- *     prep       two channels a thread: sums of gates, both exponentials, Qh and Kh over q and k in place; then P
+ * A block owns one head of one sequence and 64 columns of v per state group. Its warpgroups (who hands what to whom:
+ * fused_plan.cuh):
+ *     service    a warp each to load and to store: boxes of q k v g and of o, by the copy engine; two warps for gates:
+ *                their running sums, ahead of everybody
+ *     prep x T   chunks in turn: Qh and Kh over q and k in place; then P
  *     state x G  S^T [64 dv, dk] in the accumulators of matrix products: S = f S; O^T = S^T Qh^T + V^T P^T; S += V^T Kh
- * Per step: prep waits `landed`, makes the step, arrives `ready`; the state groups use it and arrive `used` (the chunk
- * needs another step) or `freed` (the producer may overwrite the stage).
  * Bits: every product is a chain of 16-token (or 16-channel) blocks in ascending order; every conversion rounds to
  * nearest. Rows of a tile outside the step are zeros, which leave an accumulator as it is.
  */
 #include "fused.cuh"
+#include "fused_gates.cuh"
+#include "fused_maps.cuh"
 #include "fused_prep.cuh"
 #include "fused_state.cuh"
 
 namespace fused {
 
-/* ---- producer: one thread ---- */
+/* ---- one thread each: what the copy engine moves ---- */
 
-template <bool OUTPUT, int DK, int GROUPS, typename Gate>
-__device__ void produce(const gla_cuda_problem &p, const maps &maps, const place &at,
-                        shared_memory<DK, GROUPS, Gate> &m) {
-    const int stages = shared_memory<DK, GROUPS, Gate>::STAGES;
-    const uint32_t bytes = ((OUTPUT ? 2 : 1) * DK / 64 + GROUPS) * PANEL + (p.g.data ? sizeof(Gate) * C * DK : 0);
-    int q = head_of(p.q, p, at), k = head_of(p.k, p, at), v = head_of(p.v, p, at);
-    int column = (int)blockIdx.y * GROUPS * 64;
-    for (int n = 0; n * C < at.length; n++) {
-        int s = n % stages, token = at.first + n * C;
-        auto &stage = m.stage[s];
-        uint32_t landed = ptx::shared_address(&m.landed[s]);
-        if (n >= stages) ptx::barrier_wait(ptx::shared_address(&m.freed[s]), (n / stages - 1) & 1);
-        ptx::barrier_expect(landed, bytes);
-        if (p.g.data) ptx::load_box(ptx::shared_address(stage.g), maps.g, 0, head_of(p.g, p, at), token, at.b, landed);
-        for (int i = 0; i < DK / 64; i++) {
-            if (OUTPUT) ptx::load_box(ptx::shared_address(stage.q + i * PANEL), maps.q, i * 64, q, token, at.b, landed);
-            ptx::load_box(ptx::shared_address(stage.k + i * PANEL), maps.k, i * 64, k, token, at.b, landed);
+template <typename Plan>
+__device__ void load(const gla_cuda_problem &p, const maps &maps, const place &at, shared_memory<Plan> &m) {
+    int q = head_of(p.q, p, at), k = head_of(p.k, p, at), v = head_of(p.v, p, at), chunks = (at.length + C - 1) / C;
+    int g = p.g.data ? head_of(p.g, p, at) : 0, column = (int)blockIdx.y * Plan::GROUPS * 64;
+    int gates = p.g.data ? 0 : chunks, tiles = 0, values = 0; /* that have been started */
+    while (gates < chunks || tiles < chunks || values < chunks) {
+        int started = gates + tiles + values;
+        if (gates < chunks && has_passed(m.freed_g, gates - Plan::G)) {
+            auto &to = m.g[gates % Plan::G];
+            uint32_t landed = ptx::shared_address(&m.landed_g[gates % Plan::G]);
+            ptx::barrier_expect(landed, sizeof to);
+            ptx::load_box(ptx::shared_address(to), maps.g, 0, g, at.first + gates * C, at.b, landed);
+            gates++;
         }
-        for (int i = 0; i < GROUPS; i++)
-            ptx::load_box(ptx::shared_address(stage.v + i * PANEL), maps.v, column + i * 64, v, token, at.b, landed);
+        if (tiles < chunks && has_passed(m.freed, tiles - Plan::QK)) {
+            auto &to = m.qk[tiles % Plan::QK];
+            uint32_t landed = ptx::shared_address(&m.landed[tiles % Plan::QK]);
+            int token = at.first + tiles * C;
+            ptx::barrier_expect(landed, (Plan::OUTPUT ? 2 : 1) * sizeof to.k);
+            for (int i = 0; i < Plan::PANELS; i++) {
+                if (Plan::OUTPUT)
+                    ptx::load_box(ptx::shared_address(to.q + i * PANEL), maps.q, i * 64, q, token, at.b, landed);
+                ptx::load_box(ptx::shared_address(to.k + i * PANEL), maps.k, i * 64, k, token, at.b, landed);
+            }
+            tiles++;
+        }
+        if (values < chunks && has_passed(m.freed_v, values - Plan::V)) {
+            auto &to = m.v[values % Plan::V];
+            uint32_t landed = ptx::shared_address(&m.landed_v[values % Plan::V]);
+            ptx::barrier_expect(landed, sizeof to);
+            for (int i = 0; i < Plan::GROUPS; i++)
+                ptx::load_box(ptx::shared_address(to + i * PANEL), maps.v, column + i * 64, v, at.first + values * C,
+                              at.b, landed);
+            values++;
+        }
+        if (gates + tiles + values == started) __nanosleep(64); /* others need the issue slots */
+    }
+}
+
+template <typename Plan> __device__ void store(const maps &maps, const place &at, shared_memory<Plan> &m) {
+    int column = (int)blockIdx.y * Plan::GROUPS * 64;
+    for (int n = 0; n * C < at.length; n++) {
+        int s = n % Plan::V;
+        wait_for(m.written, n);
+        for (int i = 0; i < Plan::GROUPS; i++)
+            if (m.whole[s][i])
+                ptx::store_box(maps.o, ptx::shared_address(m.v[s] + i * PANEL), column + i * 64, at.h, at.first + n * C,
+                               at.b);
+        ptx::stores_read();
+        ptx::barrier_arrive(ptx::shared_address(&m.freed_v[s]));
     }
 }
 
 /* ---- the kernel ---- */
 
 /* Nothing to do: a segment past the end; in the state pass, the last one. */
-template <bool OUTPUT> __device__ inline bool idle(const place &at) {
-    return (at.segment > 0 && at.length <= 0) || (!OUTPUT && at.last);
+template <typename Plan> __device__ inline bool idle(const place &at) {
+    return (at.segment > 0 && at.length <= 0) || (!Plan::OUTPUT && at.last);
 }
 
-/* OUTPUT: o and the final state. Else what every segment but the last adds to a zero state. */
-template <bool OUTPUT, int DK, int GROUPS, typename Gate>
-__global__ void __launch_bounds__(256 + GROUPS * 128, 1)
+template <typename Plan>
+__global__ void __launch_bounds__(Plan::THREADS, 1)
     forward(const __grid_constant__ gla_cuda_problem p, const __grid_constant__ maps maps,
             const __grid_constant__ segments cut, float scale) {
-    extern __shared__ uint8_t raw[];
-    auto &m = *(shared_memory<DK, GROUPS, Gate> *)(raw + (1024 - ptx::shared_address(raw) % 1024) % 1024);
-    const int stages = shared_memory<DK, GROUPS, Gate>::STAGES;
-    for (int s = 0; !p.g.data && s < stages; s++)
-        for (int i = threadIdx.x; i < C * DK; i += blockDim.x) m.stage[s].g[i] = Gate(0.0f);
+    extern __shared__ __align__(1024) uint8_t raw[];
+    auto &m = *(shared_memory<Plan> *)raw;
+    if (ptx::shared_address(raw) % 1024) __trap();
+    for (int s = 0; !p.g.data && s < Plan::G; s++)
+        for (int i = threadIdx.x; i < C * Plan::DK; i += blockDim.x) m.g[s][i] = typename Plan::Gate(0.0f);
     if (threadIdx.x == 0) {
-        for (int s = 0; s < stages; s++) {
-            ptx::barrier_init(ptx::shared_address(&m.landed[s]), 1);
-            ptx::barrier_init(ptx::shared_address(&m.ready[s]), 128);
-            ptx::barrier_init(ptx::shared_address(&m.used[s]), GROUPS * 128);
-            ptx::barrier_init(ptx::shared_address(&m.freed[s]), GROUPS * 128);
-        }
+        start_barriers(m);
         ptx::fence_for_matrix_units();
     }
     __syncthreads();
-    if (idle<OUTPUT>(place_of(p, cut))) return;
-    int role = threadIdx.x / 128;
+    if (idle<Plan>(place_of(p, cut))) return;
+    int role = threadIdx.x / 128, warp = threadIdx.x / 32;
     if (role == 0) {
-        ptx::registers_down<24>();
-        if (threadIdx.x == 0) produce<OUTPUT>(p, maps, place_of(p, cut), m);
-    } else if (role == 1) {
-        ptx::registers_up<GROUPS == 1 ? 216 : 152>();
-        prepare<OUTPUT>(p, cut, place_of(p, cut), scale, m);
+        ptx::registers_down<Plan::SERVICE>();
+        if (warp >= 2)
+            sum_chunks(p, cut, place_of(p, cut), m);
+        else if (threadIdx.x == 0)
+            load(p, maps, place_of(p, cut), m);
+        else if (threadIdx.x == 32)
+            store(maps, place_of(p, cut), m);
+    } else if (role <= Plan::TEAMS) {
+        ptx::registers_down<Plan::PREP>();
+        prepare(p, cut, place_of(p, cut).length, scale, role - 1, m);
     } else {
-        ptx::registers_up<GROUPS == 1 ? 240 : 168>();
-        carry<OUTPUT>(p, maps, cut, place_of(p, cut), (uint32_t)role - 2, m);
+        ptx::registers_up<Plan::STATE>();
+        carry(p, cut, place_of(p, cut), (uint32_t)(role - 1 - Plan::TEAMS), m);
     }
 }
 
@@ -93,7 +124,8 @@ __global__ void join(const __grid_constant__ gla_cuda_problem p, const __grid_co
     int64_t i = (int64_t)blockIdx.y * blockDim.x + threadIdx.x;
     if (i >= p.dk * p.dv) return;
     place at = place_of(p, segments{cut.L, 1, 0, 0});
-    float S = p.initial_state.data ? *state_at(p.initial_state, p, at, i / p.dv, i % p.dv) : 0;
+    float S =
+        p.initial_state.data ? state_at(p.initial_state, p, at)[i / p.dv * p.initial_state.stride[2] + i % p.dv] : 0;
     for (int s = 0; s + 1 < cut.count && (s + 1) * cut.L < at.length; s++) {
         float *U = slot_of(p, cut, at, s) + i;
         float D = decay(cut.decays[((at.n * p.H + at.h) * (cut.count - 1) + s) * p.dk + i / p.dv]);
@@ -101,39 +133,15 @@ __global__ void join(const __grid_constant__ gla_cuda_problem p, const __grid_co
     }
 }
 
-/* The driver's function that makes tensor maps, or NULL; this library does not link the driver. */
-static void *tensor_map_maker(void) {
-    void *found = NULL;
-    cudaDriverEntryPointQueryResult result;
-    cudaError_t e =
-        cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result);
-    return e == cudaSuccess ? found : NULL;
-}
-
-static CUresult tensor_map(CUtensorMap *map, const gla_cuda_tensor &x, const gla_cuda_problem &p, int64_t D,
-                           int columns, bool swizzled) {
-    static void *const found = tensor_map_maker();
-    if (!found) return CUDA_ERROR_NOT_FOUND;
-    int64_t size = x.dtype == GLA_CUDA_F32 ? 4 : 2;
-    cuuint64_t shape[4] = {(cuuint64_t)D, (cuuint64_t)x.heads, (cuuint64_t)p.T, (cuuint64_t)p.B};
-    cuuint64_t stride[3];
-    for (int i = 0; i < 3; i++) stride[i] = (cuuint64_t)(shape[i + 1] > 1 ? x.stride[2 - i] * size : 16);
-    cuuint32_t box[4] = {(cuuint32_t)columns, 1, C, 1}, step[4] = {1, 1, 1, 1};
-    return ((decltype(&cuTensorMapEncodeTiled))found)(
-        map, size == 4 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT32 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 4, x.data, shape, stride,
-        box, step, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzled ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_NONE,
-        CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-}
-
-template <bool OUTPUT, int DK, int GROUPS, typename Gate>
+template <typename Plan>
 cudaError_t launch(const gla_cuda_problem *p, const maps &maps, const segments &cut, float scale, cudaStream_t stream) {
-    int bytes = (int)sizeof(shared_memory<DK, GROUPS, Gate>) + 1024;
-    auto kernel = forward<OUTPUT, DK, GROUPS, Gate>;
-    cudaError_t e = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    int bytes = (int)sizeof(shared_memory<Plan>), columns = Plan::GROUPS * 64;
+    static_assert(sizeof(shared_memory<Plan>) <= 232448, "the slots do not fit into shared memory");
+    cudaError_t e = cudaFuncSetAttribute(forward<Plan>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
     if (e != cudaSuccess) return e;
-    dim3 grid((unsigned)(p->N * p->H), (unsigned)((p->dv + GROUPS * 64 - 1) / (GROUPS * 64)),
-              (unsigned)(cut.count - !OUTPUT));
-    kernel<<<grid, 256 + GROUPS * 128, bytes, stream>>>(*p, maps, cut, scale);
+    dim3 grid((unsigned)(p->N * p->H), (unsigned)((p->dv + columns - 1) / columns),
+              (unsigned)(cut.count - !Plan::OUTPUT));
+    forward<Plan><<<grid, Plan::THREADS, bytes, stream>>>(*p, maps, cut, scale);
     return cudaGetLastError();
 }
 
@@ -152,15 +160,22 @@ cudaError_t run(const gla_cuda_problem *p, const segments &cut, float scale, cud
     if (made == CUDA_SUCCESS && p->g.data) made = tensor_map(&maps.g, p->g, *p, p->dk, DK, false);
     if (made != CUDA_SUCCESS) return cudaErrorInvalidValue;
     if (cut.count > 1) {
-        cudaError_t e = launch<false, DK, 2, Gate>(p, maps, cut, scale, stream);
+        cudaError_t e = launch<plan<false, DK, 2, Gate>>(p, maps, cut, scale, stream);
         if (e != cudaSuccess) return e;
         dim3 grid((unsigned)(p->N * p->H), (unsigned)((p->dk * p->dv + 255) / 256));
         join<<<grid, 256, 0, stream>>>(*p, cut);
         e = cudaGetLastError();
         if (e != cudaSuccess) return e;
     }
-    return narrow_blocks(p, cut) ? launch<true, DK, 1, Gate>(p, maps, cut, scale, stream)
-                                 : launch<true, DK, 2, Gate>(p, maps, cut, scale, stream);
+    return narrow_blocks(p, cut) ? launch<plan<true, DK, 1, Gate>>(p, maps, cut, scale, stream)
+                                 : launch<plan<true, DK, 2, Gate>>(p, maps, cut, scale, stream);
+}
+
+template <typename Gate>
+cudaError_t run_gates(const gla_cuda_problem *p, const segments &cut, float scale, cudaStream_t stream) {
+    return p->dk <= 64    ? run<64, Gate>(p, cut, scale, stream)
+           : p->dk <= 128 ? run<128, Gate>(p, cut, scale, stream)
+                          : run<256, Gate>(p, cut, scale, stream);
 }
 
 static int64_t segments_of(const gla_cuda_problem *p, int64_t L) { return L > 0 && p->T > L ? (p->T + L - 1) / L : 1; }
@@ -180,9 +195,6 @@ cudaError_t gla_cuda_fused_forward(const gla_cuda_problem *p, float scale, int64
     float *states = (float *)workspace, *decays = states + fused::rounded_up(slots * p->dk * p->dv * 4) / 4;
     fused::segments cut = {(int)segment, (int)count, states, decays};
     bool narrow = p->g.data && p->g.dtype == GLA_CUDA_BF16;
-    if (p->dk <= 64)
-        return narrow ? fused::run<64, __nv_bfloat16>(p, cut, scale, stream)
-                      : fused::run<64, float>(p, cut, scale, stream);
-    return narrow ? fused::run<128, __nv_bfloat16>(p, cut, scale, stream)
-                  : fused::run<128, float>(p, cut, scale, stream);
+    return narrow ? fused::run_gates<__nv_bfloat16>(p, cut, scale, stream)
+                  : fused::run_gates<float>(p, cut, scale, stream);
 }

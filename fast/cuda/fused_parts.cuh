@@ -6,6 +6,7 @@
 #define GLA_FUSED_PARTS_CUH
 
 #include "gla_cuda.h"
+#include "offsets.cuh"
 #include "ptx.cuh"
 
 namespace fused {
@@ -14,8 +15,6 @@ enum { C = 64, PART = 16, PANEL = C * 128 }; /* PANEL: bytes of 64 columns of a 
 
 static const float LIMIT = 76;                 /* gated/centred.c */
 static const float LOG2E = 1.442695040888963f; /* 0x3fb8aa3b */
-
-enum { BAR_PREP = 1, BAR_STATE = 2 }; /* named barriers; each state group has its own from BAR_STATE on */
 
 /* What prep tells the state groups about a step. */
 struct step {
@@ -26,17 +25,6 @@ struct step {
 /* Everything as the tensor maps see it. */
 struct maps {
     CUtensorMap q, k, v, g, o;
-};
-
-template <int DK, int GROUPS, typename Gate> struct shared_memory {
-    enum { STAGES = sizeof(Gate) == 2 && DK * GROUPS <= 256 ? 3 : 2 };
-    struct stage {
-        uint8_t q[DK / 64 * PANEL], k[DK / 64 * PANEL], v[GROUPS * PANEL], P[PANEL]; /* v becomes o */
-        Gate g[C * DK];
-    } stage[STAGES];
-    float f[STAGES][DK];
-    struct step step[STAGES];
-    uint64_t landed[STAGES], ready[STAGES], used[STAGES], freed[STAGES];
 };
 
 /* A sequence cut into segments of L tokens (reference/gated/split.c). For every sequence and head, slot p of `states`
@@ -59,8 +47,8 @@ __device__ inline place place_of(const gla_cuda_problem &p, const segments &cut)
     at.n = (int)(blockIdx.x / (uint32_t)p.H);
     at.h = (int)(blockIdx.x % (uint32_t)p.H);
     at.b = p.cu_seqlens ? 0 : at.n;
-    at.first = p.cu_seqlens ? (int)p.cu_seqlens[at.n] : 0;
-    at.length = p.cu_seqlens ? (int)p.cu_seqlens[at.n + 1] - at.first : (int)p.T;
+    at.first = (int)offsets::first_of(p, at.n);
+    at.length = (int)offsets::length_of(p, at.n);
     at.segment = blockIdx.z;
     if (cut.count == 1) {
         at.last = true;
@@ -77,7 +65,7 @@ __device__ inline float *slot_of(const gla_cuda_problem &p, const segments &cut,
 }
 
 __device__ inline int head_of(const gla_cuda_tensor &x, const gla_cuda_problem &p, const place &at) {
-    return at.h / ((int)p.H / x.heads);
+    return x.heads == p.H ? at.h : at.h / ((int)p.H / x.heads); /* divisions are slow */
 }
 
 /* The row of token t (of the sequence) in a tensor. */

@@ -1,219 +1,266 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The fused kernel's prep warpgroup: gates of a chunk become a step (fused_forward.cu) that the state groups can use.
- * 128 threads; a thread has two channels, and a share of the tokens if there are fewer pairs of channels than threads.
+ * The fused kernel's prep teams: a chunk becomes a step (fused_forward.cu) that the state groups can use. A team is 128
+ * threads, teams take chunks in turn. A warp has 64 channels, two a lane, and SLAB tokens.
  */
 #ifndef GLA_FUSED_PREP_CUH
 #define GLA_FUSED_PREP_CUH
 
-#include "fused_parts.cuh"
+#include "fused_gates.cuh"
 
 namespace fused {
 
-struct pair {
-    float x, y;
+/* Who a prep thread is. */
+struct worker {
+    int team, panel, lane, channel; /* the first of its two */
+    int mine;                       /* its first token */
 };
-__device__ inline pair pair_of(const float *at) { return {at[0], at[1]}; }
-__device__ inline pair pair_of(const __nv_bfloat16 *at) {
-    uint32_t both = *(const uint32_t *)at;
-    return {__uint_as_float(both << 16), __uint_as_float(both & 0xffff0000)};
-}
-__device__ inline void put(__nv_bfloat16 *at, float x, float y) { *(__nv_bfloat162 *)at = __floats2bfloat162_rn(x, y); }
-
-/* e^x as the number system sm_90:bf16 makes it. */
-__device__ inline float decay(float x) { return ptx::ex2(__fmul_rn(x, LOG2E)); }
-
-/* The running sums of `rows` gates from row `first`; the thread keeps those of its own KEPT rows from `mine` on. */
-template <int KEPT> struct sums {
-    pair kept[KEPT], last;
-    float greatest;
-};
-template <int ROWS, int DK, int KEPT, typename Gate>
-__device__ inline void gate_sums(sums<KEPT> &z, const Gate *g, int channel, int first, int rows, int mine) {
-    z.last = {0, 0};
-    z.greatest = 0;
-#pragma unroll
-    for (int t = 0; t < ROWS; t++) {
-        pair x = t < rows ? pair_of(g + (first + t) * DK + channel) : pair{0, 0};
-        z.last = t == 0 ? x : pair{__fadd_rn(z.last.x, x.x), __fadd_rn(z.last.y, x.y)};
-        z.greatest = fmaxf(z.greatest, fmaxf(fabsf(z.last.x), fabsf(z.last.y)));
-#pragma unroll
-        for (int part = 0; part < ROWS / KEPT; part++)
-            if (t / KEPT == part && part * KEPT == mine) z.kept[t % KEPT] = z.last;
-    }
+template <typename Plan> __device__ inline worker worker_of(int team, uint32_t thread) {
+    int warp = (int)thread % 128 / 32, lane = (int)thread % 32, panel = warp % Plan::PANELS;
+    return {team, panel, lane, panel * 64 + lane * 2, warp / Plan::PANELS * Plan::SLAB};
 }
 
-template <int DK> __device__ inline __nv_bfloat16 *element(uint8_t *tile, int row, int channel) {
-    return (__nv_bfloat16 *)(tile + channel / 64 * PANEL + ptx::swizzled(row, channel % 64));
-}
-
-/* Scores of the tile: P = Qh Kh^T, zero above the diagonal, rounded. 128 threads. */
-template <int DK> __device__ inline void scores(uint8_t *q, uint8_t *k, uint8_t *P) {
-    float d[32];
-    uint32_t A = ptx::shared_address(q), B = ptx::shared_address(k);
+/* Scores of the tile, COLUMNS from `first` on: P = Qh Kh^T, zero above the diagonal, rounded. */
+template <int DK, int COLUMNS> __device__ inline void scores(uint8_t *q, uint8_t *k, uint8_t *P, int first) {
+    float d[COLUMNS / 2];
+    uint32_t A = ptx::unforeseen(ptx::shared_address(q)), B = ptx::unforeseen(ptx::shared_address(k)) + first * 128;
     ptx::products_begin();
 #pragma unroll
     for (int i = 0; i < DK / 16; i++) {
         uint32_t at = i / 4 * PANEL + i % 4 * 32;
-        ptx::product_n64<0, 0>(d, ptx::matrix_at(A + at, 0), ptx::matrix_at(B + at, 0), i > 0);
+        if constexpr (COLUMNS == 32)
+            ptx::product_n32<0, 0>(d, ptx::matrix_at(A + at, 0), ptx::matrix_at(B + at, 0), i > 0);
+        else
+            ptx::product_n64<0, 0>(d, ptx::matrix_at(A + at, 0), ptx::matrix_at(B + at, 0), i > 0);
     }
     ptx::products_commit();
     ptx::products_wait<0>();
     ptx::pin(d);
-    int lane = threadIdx.x % 32, row = threadIdx.x % 128 / 32 * 16 + lane / 4;
+    int lane = threadIdx.x % 32, warp = threadIdx.x % 128 / 32, row = warp * 16 + lane / 4;
+    uint32_t to = ptx::unforeseen(ptx::shared_address(P));
 #pragma unroll
-    for (int i = 0; i < 16; i++) {
-        int r = row + i % 2 * 8, c = i / 2 * 8 + lane % 4 * 2;
-        float x = c <= r ? d[2 * i] : 0, y = c + 1 <= r ? d[2 * i + 1] : 0;
-        *(__nv_bfloat162 *)(P + ptx::swizzled(r, c)) = __floats2bfloat162_rn(x, y);
+    for (int i = 0; i < COLUMNS / 16; i++) {
+        uint32_t x[4];
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            int r = row + j % 2 * 8, c = first + i * 16 + j / 2 * 8 + lane % 4 * 2;
+            x[j] = rounded(c <= r ? d[8 * i + 2 * j] : 0, c + 1 <= r ? d[8 * i + 2 * j + 1] : 0);
+        }
+        uint32_t column = first + i * 16 + lane / 16 * 8;
+        ptx::store_tiles(to + ptx::swizzled(warp * 16 + lane % 16, column), x[0], x[1], x[2], x[3]);
     }
 }
 
-/* Publishes a step that stands in q, k, f. */
-template <bool OUTPUT, int DK, int GROUPS, typename Gate>
-__device__ inline void publish(shared_memory<DK, GROUPS, Gate> &m, int s, step now) {
-    auto &stage = m.stage[s];
-    if (threadIdx.x % 128 == 0) m.step[s] = now;
+/* Publishes a step of chunk n that stands in q, k, f. */
+template <typename Plan> __device__ inline void publish(shared_memory<Plan> &m, const worker &me, int n, step now) {
+    auto &tile = m.qk[n % Plan::QK];
+    if (threadIdx.x % 128 == 0) m.step[n % Plan::QK] = now;
     ptx::fence_for_matrix_units();
-    ptx::group_sync(BAR_PREP, 128);
-    if (OUTPUT) {
-        scores<DK>(stage.q, stage.k, stage.P);
+    ptx::group_sync(BAR_PREP + me.team, 128);
+    if (Plan::OUTPUT) {
+        wait_for(m.freed, n - Plan::P);
+        const int COLUMNS = Plan::PREP < 100 ? 32 : 64; /* as there are registers */
+#pragma unroll 1
+        for (int first = 0; first < C; first += COLUMNS)
+            scores<Plan::DK, COLUMNS>(tile.q, tile.k, m.P[n % Plan::P], first);
         ptx::fence_for_matrix_units();
     }
-    ptx::barrier_arrive(ptx::shared_address(&m.ready[s]));
+    warp_arrives(&m.ready[n % Plan::QK]);
 }
 
-/* The factor into this step, and what leaves it: leave becomes sum - reference. */
-__device__ inline void cross(float *f, pair &leave, pair reference, pair sum) {
+/* The factor into a step: e^(leave + reference). */
+template <typename Plan>
+__device__ inline void cross(shared_memory<Plan> &m, const worker &me, int n, pair leave, pair reference) {
+    float *f = &m.f[n % Plan::QK][me.channel];
+    if (me.mine > 0) return;
     f[0] = decay(__fadd_rn(leave.x, reference.x));
     f[1] = decay(__fadd_rn(leave.y, reference.y));
-    leave = {__fsub_rn(sum.x, reference.x), __fsub_rn(sum.y, reference.y)};
 }
 
-/* q and k of one token weighed, two channels. */
+__device__ inline pair add(pair a, pair b) { return {__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y)}; }
+__device__ inline pair sub(pair a, pair b) { return {__fsub_rn(a.x, b.x), __fsub_rn(a.y, b.y)}; }
+
+/* q e^(sum - half) and k e^(half - sum) of one token, two channels. The exponents are each other's negatives. */
 struct weighed {
     pair q, k;
 };
 __device__ inline weighed weigh(pair q, pair k, float scale, pair sum, pair half) {
-    return {{__fmul_rn(__fmul_rn(q.x, scale), decay(__fsub_rn(sum.x, half.x))),
-             __fmul_rn(__fmul_rn(q.y, scale), decay(__fsub_rn(sum.y, half.y)))},
-            {__fmul_rn(k.x, decay(__fsub_rn(half.x, sum.x))), __fmul_rn(k.y, decay(__fsub_rn(half.y, sum.y)))}};
+    float x = __fmul_rn(__fsub_rn(sum.x, half.x), LOG2E), y = __fmul_rn(__fsub_rn(sum.y, half.y), LOG2E);
+    return {{__fmul_rn(__fmul_rn(q.x, scale), ptx::ex2(x)), __fmul_rn(__fmul_rn(q.y, scale), ptx::ex2(y))},
+            {__fmul_rn(k.x, ptx::ex2(-x)), __fmul_rn(k.y, ptx::ex2(-y))}};
 }
-
-__device__ inline pair half_of(pair x) { return {__fmul_rn(0.5f, x.x), __fmul_rn(0.5f, x.y)}; }
 
 /* Rows past the end of the sequence belong to somebody else: zeros. */
-template <int DK, int GROUPS, typename Gate>
-__device__ void clear_rows(typename shared_memory<DK, GROUPS, Gate>::stage &stage, int rows) {
-    for (int i = threadIdx.x % 128; i < (C - rows) * 32; i += 128) {
-        int row = rows + i / 32, column = i % 32 * 2;
-        for (int panel = 0; panel < DK / 64; panel++) {
-            put(element<DK>(stage.q, row, panel * 64 + column), 0, 0);
-            put(element<DK>(stage.k, row, panel * 64 + column), 0, 0);
-        }
-        for (int panel = 0; panel < GROUPS; panel++) put(element<DK>(stage.v, row, panel * 64 + column), 0, 0);
-    }
-    for (int i = threadIdx.x % 128; i < (C - rows) * DK; i += 128) stage.g[rows * DK + i] = Gate(0.0f);
-    ptx::group_sync(BAR_PREP, 128);
-}
-
-/* A chunk whose gates are too strong for one reference: steps of PART tokens or of one, q and k from global memory
- * again, rows outside the step zeros. */
-template <bool OUTPUT, int DK, int GROUPS, typename Gate>
-__device__ __forceinline__ void prepare_strong(const gla_cuda_problem &p, const place &at, float scale, int64_t chunk,
-                                               int rows, int s, pair &leave, uint32_t &used,
-                                               shared_memory<DK, GROUPS, Gate> &m) {
-    auto &stage = m.stage[s];
-    int channel = threadIdx.x % (DK / 2) * 2;
-    bool writes = threadIdx.x % 128 < DK / 2;
-    for (int first = 0; first < rows; first += PART) {
-        int count = min((int)PART, rows - first);
-        sums<PART> z;
-        gate_sums<PART, DK>(z, stage.g, channel, first, count, 0);
-        bool single = !ptx::group_all(BAR_PREP, 128, z.greatest <= LIMIT);
-        for (int i = first; i < first + count; i += single ? 1 : count) {
-            int taken = single ? 1 : count;
-            if (i > 0) {
-                ptx::barrier_wait(ptx::shared_address(&m.used[s]), used >> s & 1);
-                used ^= 1u << s;
-            }
-            for (int t = 0; writes && t < C; t++) {
-                put(element<DK>(stage.q, t, channel), 0, 0);
-                put(element<DK>(stage.k, t, channel), 0, 0);
-            }
-            pair sum = single ? pair_of(stage.g + i * DK + channel) : z.last, half = half_of(sum);
-            cross(&m.f[s][channel], leave, single ? sum : half, sum);
-            if (single) leave = {0, 0};
-#pragma unroll
-            for (int t = 0; t < PART; t++) {
-                if (!writes || t >= taken || channel >= p.dk) continue;
-                pair q = pair_of(row_of<__nv_bfloat16>(p.q, p, at, chunk * C + i + t) + channel);
-                pair k = pair_of(row_of<__nv_bfloat16>(p.k, p, at, chunk * C + i + t) + channel);
-                if (channel + 1 >= p.dk) q.y = k.y = 0; /* whatever lies behind the row */
-                weighed w = {{__fmul_rn(q.x, scale), __fmul_rn(q.y, scale)}, k};
-                if (!single) w = weigh(q, k, scale, z.kept[t], half);
-                put(element<DK>(stage.q, i + t, channel), w.q.x, w.q.y);
-                put(element<DK>(stage.k, i + t, channel), w.k.x, w.k.y);
-            }
-            publish<OUTPUT>(m, s, step{i, taken, i + taken == rows});
-        }
+template <typename Plan> __device__ void clear_rows(shared_memory<Plan> &m, const worker &me, int n, int rows) {
+    auto &tile = m.qk[n % Plan::QK];
+#pragma unroll 1
+    for (int t = max(rows, me.mine); t < me.mine + Plan::SLAB; t++) {
+        put(element<Plan::DK>(tile.q, t, me.channel), 0, 0);
+        put(element<Plan::DK>(tile.k, t, me.channel), 0, 0);
     }
 }
 
-/* total + the gates of a chunk, one after the other. */
-template <int DK, typename Gate> __device__ inline void add_gates(pair &total, const Gate *g, int channel, bool start) {
+/* Two channels of some tokens as they lie in memory. */
+template <int COUNT, typename Gate> struct tokens {
+    uint32_t q[COUNT], k[COUNT];
+    bundle<2, Gate> g[COUNT];
+};
+
+/* Tokens first .. first+COUNT-1 of a panel of q, whose k lies PANELS panels on. */
+template <typename Plan, int COUNT, typename Gate>
+__device__ inline void fetch(tokens<COUNT, Gate> &x, const uint8_t *tile, int lane, const Gate *g, int first) {
 #pragma unroll
-    for (int t = 0; t < C; t++) {
-        pair x = pair_of(g + t * DK + channel);
-        total = start && t == 0 ? x : pair{__fadd_rn(total.x, x.x), __fadd_rn(total.y, x.y)};
+    for (int t = 0; t < COUNT; t++) {
+        const uint8_t *q = tile + ptx::swizzled(first + t, lane * 2);
+        x.q[t] = *(const uint32_t *)q;
+        x.k[t] = *(const uint32_t *)(q + Plan::PANELS * PANEL);
+        fetch(x.g[t], g + (first + t) * Plan::DK);
     }
 }
 
-template <bool OUTPUT, int DK, int GROUPS, typename Gate>
-__device__ void prepare(const gla_cuda_problem &p, const segments &cut, const place &at, float scale,
-                        shared_memory<DK, GROUPS, Gate> &m) {
-    const int stages = shared_memory<DK, GROUPS, Gate>::STAGES;
-    const int PAIRS = DK / 2, KEPT = C * PAIRS / 128;
-    int channel = threadIdx.x % PAIRS * 2, mine = threadIdx.x % 128 / PAIRS * KEPT;
-    pair leave = {0, 0}; /* of the step before */
-    pair total = {0, 0}; /* of all gates; state pass only */
-    uint32_t used = 0;   /* bit s: parity of how often stage s was handed back for another step */
-    int chunks = (at.length + C - 1) / C;
-    for (int n = 0; n < chunks; n++) {
-        int s = n % stages, rows = min((int)C, at.length - n * C);
-        auto &stage = m.stage[s];
-        ptx::barrier_wait(ptx::shared_address(&m.landed[s]), n / stages & 1);
-        if (rows < C) clear_rows<DK, GROUPS, Gate>(stage, rows);
-        if (!OUTPUT) add_gates<DK>(total, stage.g, channel, n == 0);
-        sums<KEPT> z;
-        gate_sums<C, DK>(z, stage.g, channel, 0, C, mine);
-        if (!ptx::group_all(BAR_PREP, 128, z.greatest <= LIMIT)) {
-            prepare_strong<OUTPUT>(p, at, scale, n, rows, s, leave, used, m);
-            continue;
-        }
-        pair half = half_of(z.last);
-        cross(&m.f[s][channel], leave, half, z.last);
+__device__ inline pair pair_of(uint32_t both) {
+    return {__uint_as_float(both << 16), __uint_as_float(both & 0xffff0000)};
+}
+
+/* A mild chunk: Qh and Kh over q and k, in place, the next tokens on their way meanwhile. */
+template <typename Plan>
+__device__ inline void weigh_chunk(shared_memory<Plan> &m, int team, int n, float scale, pair half) {
+    const int BATCH = Plan::PREP < 100 ? 2 : 4; /* tokens */
+    const worker me = worker_of<Plan>(team, ptx::unforeseen(threadIdx.x));
+    n = (int)ptx::unforeseen(n);
+    auto &sums = m.sums[n % Plan::G];
+    const auto *g = m.g[n % Plan::G] + me.mine * Plan::DK + me.channel;
+    uint8_t *tile = m.qk[n % Plan::QK].q + me.panel * PANEL + me.mine * 128;
+    pair sum = me.mine > 0 ? pair_of(&sums.before[me.mine / Plan::SLAB][me.channel]) : pair{0, 0};
+    tokens<BATCH, typename Plan::Gate> x, next;
+    fetch<Plan>(next, tile, me.lane, g, 0);
+#pragma unroll 1
+    for (int eight = 0; eight < Plan::SLAB; eight += 8) {
 #pragma unroll
-        for (int t = 0; t < KEPT; t++) {
-            __nv_bfloat16 *q = element<DK>(stage.q, mine + t, channel), *k = element<DK>(stage.k, mine + t, channel);
-            weighed w = weigh(pair_of(q), pair_of(k), scale, z.kept[t], half);
-            if (OUTPUT) put(q, w.q.x, w.q.y);
-            put(k, w.k.x, w.k.y);
+        for (int part = 0; part < 8; part += BATCH) {
+            x = next;
+            if (part + BATCH < 8 || eight + 8 < Plan::SLAB) fetch<Plan>(next, tile, me.lane, g, part + BATCH);
+#pragma unroll
+            for (int t = 0; t < BATCH; t++) {
+                uint8_t *q = tile + ptx::swizzled(part + t, me.lane * 2);
+                sum = add(sum, pair{number(x.g[t], 0), number(x.g[t], 1)});
+                weighed w = weigh(pair_of(x.q[t]), pair_of(x.k[t]), scale, sum, half);
+                if (Plan::OUTPUT) *(uint32_t *)q = rounded(w.q.x, w.q.y);
+                *(uint32_t *)(q + Plan::PANELS * PANEL) = rounded(w.k.x, w.k.y);
+            }
         }
-        publish<OUTPUT>(m, s, step{0, rows, 1});
+        tile += 8 * 128;
+        g += 8 * Plan::DK;
     }
-    if (!OUTPUT && blockIdx.y == 0 && threadIdx.x % 128 < PAIRS) {
-        float *to = cut.decays + ((at.n * p.H + at.h) * (cut.count - 1) + at.segment) * p.dk;
-        if (channel < p.dk) to[channel] = total.x;
-        if (channel + 1 < p.dk) to[channel + 1] = total.y;
+}
+
+/* The sum of `count` gates from g on; whether each sum on the way is within LIMIT. */
+template <typename Plan, typename Gate> __device__ inline bool sum_part(pair &sum, const Gate *g, int count) {
+    sum = pair_of(g);
+    bool mild = fabsf(sum.x) <= LIMIT && fabsf(sum.y) <= LIMIT;
+#pragma unroll 1
+    for (int t = 1; t < count; t++) {
+        sum = add(sum, pair_of(g + t * Plan::DK));
+        mild = mild && fabsf(sum.x) <= LIMIT && fabsf(sum.y) <= LIMIT;
     }
-    /* The end: what is left of the decay, once the stage is free. */
-    int s = chunks % stages;
-    if (chunks >= stages) ptx::barrier_wait(ptx::shared_address(&m.freed[s]), (chunks / stages - 1) & 1);
-    m.f[s][channel] = chunks ? decay(leave.x) : 1;
-    m.f[s][channel + 1] = chunks ? decay(leave.y) : 1;
-    if (threadIdx.x % 128 == 0) m.step[s] = step{0, 0, 1};
-    ptx::barrier_arrive(ptx::shared_address(&m.ready[s]));
+    return mild;
+}
+
+/* The next step of a chunk whose gates are too strong for one reference: PART tokens or one, q and k from global memory
+ * again, rows outside the step zeros. A thread writes its own rows alone. leave: of the step before; parity: of `used`.
+ */
+template <typename Plan>
+__device__ __forceinline__ step strong_step(const gla_cuda_problem &p, const segments &cut, float scale, int n,
+                                            int rows, int team, step before, pair &leave, uint32_t &parity,
+                                            shared_memory<Plan> &m) {
+    const worker me =
+        worker_of<Plan>(team, ptx::unforeseen(threadIdx.x)); /* nothing of what follows ahead of the chunks */
+    n = (int)ptx::unforeseen(n);
+    const int s = n % Plan::QK, i = before.first + before.rows;
+    auto &tile = m.qk[s];
+    const auto *g = m.g[n % Plan::G] + i * Plan::DK + me.channel;
+    int count = min((int)PART, rows - i);
+    pair sum = pair_of(g), total = sum;
+    bool single = i % PART != 0 || !ptx::group_all(BAR_PREP + me.team, 128, sum_part<Plan>(total, g, count));
+    if (single) {
+        total = sum;
+        count = 1;
+    }
+    pair half = half_of(total);
+    if (i == 0) {
+        parity = m.steps_used[s];
+    } else {
+        ptx::barrier_wait(ptx::shared_address(&m.used[s]), parity);
+        parity ^= 1;
+    }
+    int own_end = me.mine + Plan::SLAB;
+#pragma unroll 1
+    for (int t = i == 0 ? me.mine : max(before.first, me.mine); t < (i == 0 ? own_end : min(i, own_end)); t++) {
+        put(element<Plan::DK>(tile.q, t, me.channel), 0, 0);
+        put(element<Plan::DK>(tile.k, t, me.channel), 0, 0);
+    }
+    cross(m, me, n, leave, single ? total : half);
+    leave = single ? pair{0, 0} : sub(total, half);
+    const place at = place_of(p, cut);
+    const __nv_bfloat16 *q = row_of<__nv_bfloat16>(p.q, p, at, (int64_t)n * C + i) + me.channel;
+    const __nv_bfloat16 *k = row_of<__nv_bfloat16>(p.k, p, at, (int64_t)n * C + i) + me.channel;
+#pragma unroll 1
+    for (int t = 0; t < count; t++) {
+        if (t > 0) sum = add(sum, pair_of(g + t * Plan::DK));
+        if (i + t < me.mine || i + t >= own_end || me.channel >= p.dk) continue;
+        weighed w = {pair_of(q + t * p.q.stride[1]), pair_of(k + t * p.k.stride[1])};
+        if (me.channel + 1 >= p.dk) w.q.y = w.k.y = 0; /* whatever lies behind the row */
+        w = single ? weighed{{__fmul_rn(w.q.x, scale), __fmul_rn(w.q.y, scale)}, w.k}
+                   : weigh(w.q, w.k, scale, sum, half);
+        put(element<Plan::DK>(tile.q, i + t, me.channel), w.q.x, w.q.y);
+        put(element<Plan::DK>(tile.k, i + t, me.channel), w.k.x, w.k.y);
+    }
+    bool last = i + count == rows;
+    if (last && threadIdx.x % 128 == 0) m.steps_used[s] = parity;
+    return {i, count, last};
+}
+
+template <typename Plan>
+__device__ void prepare(const gla_cuda_problem &p, const segments &cut, int length, float scale, int team,
+                        shared_memory<Plan> &m) {
+    int chunks = (length + C - 1) / C;
+    for (int n = team; n < chunks; n += Plan::TEAMS) {
+        const worker me = worker_of<Plan>(team, threadIdx.x);
+        int rows = min((int)C, length - n * C);
+        auto &sums = m.sums[n % Plan::G];
+        wait_for(m.summed, n);
+        pair leave = pair_of(&sums.leave[me.channel]), total = pair_of(&sums.total[me.channel]), half = half_of(total);
+        bool mild = sums.mild;
+        wait_for(m.freed, n - Plan::QK); /* or `landed` might still be a chunk behind */
+        wait_for(m.landed, n);
+        if (rows < C) clear_rows(m, me, n, rows);
+        uint32_t parity = 0;
+        step now = {};
+        do {
+            if (mild) {
+                cross(m, me, n, leave, half);
+                weigh_chunk(m, team, n, scale, half);
+                now = {0, rows, 1};
+            } else {
+                now = strong_step(p, cut, scale, n, rows, team, now, leave, parity, m);
+            }
+            if (now.last) warp_arrives(&m.freed_g[n % Plan::G]);
+            publish(m, me, n, now);
+        } while (!now.last);
+    }
+    if (chunks % Plan::TEAMS != team) return;
+    /* The end: what is left of the decay. */
+    const worker me = worker_of<Plan>(team, threadIdx.x);
+    wait_for(m.summed, chunks);
+    wait_for(m.freed, chunks - Plan::QK);
+    pair leave = pair_of(&m.sums[chunks % Plan::G].leave[me.channel]);
+    float *f = &m.f[chunks % Plan::QK][me.channel];
+    if (me.mine == 0) {
+        f[0] = chunks ? decay(leave.x) : 1;
+        f[1] = chunks ? decay(leave.y) : 1;
+    }
+    if (threadIdx.x % 128 == 0) m.step[chunks % Plan::QK] = step{0, 0, 1};
+    warp_arrives(&m.ready[chunks % Plan::QK]);
 }
 
 } // namespace fused

@@ -8,29 +8,45 @@
 #include <math.h>
 
 #include "arguments.cuh"
+#include "chunkwise.cuh"
 #include "fused.cuh"
+#include "parallel.cuh"
+#include "parts.cuh"
 #include "recurrent.cuh"
 
 /* ---- names ---- */
 
 typedef struct rung_row {
-    const char *name, *form;
+    const char *name;
+    const char *form[2];    /* forward, backward */
+    const char *f16_form;   /* both ways, where f16 has its own */
     const char *numbers[3]; /* by gla_cuda_dtype */
     int least, most;        /* compute capability, major */
 } rung_row;
 
 static const rung_row rungs[GLA_CUDA_RUNGS] = {
-    {"best", NULL, {NULL, NULL, NULL}, 0, 0},
-    {"recurrent", "recurrent", {"sm_90:f32", "sm_90:f32", "sm_90:f32"}, 8, 99},
-    {"parallel", NULL, {NULL, NULL, NULL}, 0, 0},
-    {"chunkwise", NULL, {NULL, NULL, NULL}, 0, 0},
-    {"fused", "chunkwise-centred:64:16", {NULL, NULL, "sm_90:bf16"}, 9, 9},
+    {"best", {NULL, NULL}, NULL, {NULL, NULL, NULL}, 0, 0},
+    {"recurrent", {"recurrent", "recurrent"}, NULL, {"sm_90:f32", "sm_90:f32", "sm_90:f32"}, 8, 99},
+    {"parallel", {"parallel+straddle", "parallel+straddle"}, NULL, {"sm_90:f32", "sm_90:f32", "sm_90:f32"}, 8, 99},
+    {"chunkwise",
+     {"chunkwise-paired:64", "chunkwise-paired:64"},
+     "chunkwise-paired:64:11",
+     {NULL, "sm_90:f16", "sm_90:bf16"},
+     8,
+     99},
+    {"fused", {"chunkwise-centred:64:16", "chunkwise-paired:64"}, NULL, {NULL, NULL, "sm_90:bf16"}, 9, 9},
 };
+
+int gla_cuda_abi(void) { return GLA_CUDA_ABI; }
 
 static bool known(gla_cuda_rung rung) { return (unsigned)rung < GLA_CUDA_RUNGS; }
 
 const char *gla_cuda_rung_name(gla_cuda_rung rung) { return known(rung) ? rungs[rung].name : NULL; }
-const char *gla_cuda_rung_form(gla_cuda_rung rung) { return known(rung) ? rungs[rung].form : NULL; }
+const char *gla_cuda_rung_form(gla_cuda_rung rung, gla_cuda_dtype dtype, int backward) {
+    if (!known(rung)) return NULL;
+    const rung_row &row = rungs[rung];
+    return dtype == GLA_CUDA_F16 && row.f16_form ? row.f16_form : row.form[backward != 0];
+}
 const char *gla_cuda_rung_numbers(gla_cuda_rung rung, gla_cuda_dtype dtype) {
     return known(rung) && (unsigned)dtype <= GLA_CUDA_BF16 ? rungs[rung].numbers[dtype] : NULL;
 }
@@ -51,13 +67,22 @@ static const char *why_not(gla_cuda_rung rung, const gla_cuda_problem *p, bool b
         return p->dk > GLA_RECURRENT_DK   ? "the recurrent rung takes dk up to 256"
                : p->dv > GLA_RECURRENT_DV ? "the recurrent rung takes dv up to 2^20"
                                           : NULL;
+    case GLA_CUDA_PARALLEL:
+        return p->T > GLA_PARALLEL_T ? "the parallel rung takes T up to 2^16; use recurrent"
+               : p->dk > GLA_PARALLEL_D || p->dv > GLA_PARALLEL_D ? "the parallel rung takes dk and dv up to 2^20"
+                                                                  : NULL;
+    case GLA_CUDA_CHUNKWISE:
+        return p->q.dtype == GLA_CUDA_F32 ? "the chunkwise rung takes bf16 and f16; use recurrent"
+               : p->dk > GLA_CHUNKWISE_DK ? "the chunkwise rung takes dk up to 256"
+               : p->dv > GLA_CHUNKWISE_DV ? "the chunkwise rung takes dv up to 2^16"
+                                          : NULL;
     case GLA_CUDA_FUSED:
-        return backward                      ? "the fused rung has no backward; use recurrent"
-               : p->q.dtype != GLA_CUDA_BF16 ? "the fused rung takes bf16; use recurrent"
-               : p->dk > 128                 ? "the fused rung takes dk up to 128; use recurrent"
-               : p->dv % 8                   ? "the fused rung takes multiples of 8 for dv; use recurrent"
-               : !p->o.data                  ? "the fused rung writes o; use recurrent for the state alone"
-                                             : NULL;
+        return p->q.dtype != GLA_CUDA_BF16 ? "the fused rung takes bf16; use recurrent"
+               : p->dv % 8                 ? "the fused rung takes multiples of 8 for dv; use recurrent"
+               : p->dv > GLA_FUSED_DV      ? "the fused rung takes dv up to 2^15; use recurrent"
+               : p->dk > 256               ? "the fused rung takes dk up to 256"
+               : !backward && !p->o.data   ? "the fused rung writes o; use recurrent for the state alone"
+                                           : NULL;
     default:
         return "this rung is not built; use recurrent or fused";
     }
@@ -84,27 +109,63 @@ static gla_cuda_status choose(const gla_cuda_problem *p, gla_cuda_call *call, bo
         int major = 0;
         gla_cuda_call unheard;
         find_device(&unheard, &major);
-        *rung = !why_not(GLA_CUDA_FUSED, p, backward) && runs_on(GLA_CUDA_FUSED, major) ? GLA_CUDA_FUSED
-                                                                                        : GLA_CUDA_RECURRENT;
+        auto takes = [&](gla_cuda_rung r) { return !why_not(r, p, backward) && runs_on(r, major); };
+        *rung = takes(GLA_CUDA_FUSED)       ? GLA_CUDA_FUSED
+                : takes(GLA_CUDA_CHUNKWISE) ? GLA_CUDA_CHUNKWISE
+                                            : GLA_CUDA_RECURRENT;
     }
     if (call->segment < 0 || call->segment % 64 || call->segment > INT32_MAX)
         return gla_cuda_refuse(call, GLA_CUDA_BAD_ARGUMENT, "segment = %lld; it must be a multiple of 64, or 0",
                                (long long)call->segment);
+    if (call->parts < 0)
+        return gla_cuda_refuse(call, GLA_CUDA_BAD_ARGUMENT, "parts = %lld; it must be at least 1, or 0",
+                               (long long)call->parts);
+    if (call->segment && p->T / call->segment >= GLA_FUSED_SEGMENTS)
+        return gla_cuda_refuse(call, GLA_CUDA_UNSUPPORTED, "segment = %lld cuts T into more than %d; take a longer one",
+                               (long long)call->segment, GLA_FUSED_SEGMENTS);
     const char *why = why_not(*rung, p, backward);
     return why ? gla_cuda_refuse(call, GLA_CUDA_UNSUPPORTED, "%s", why) : GLA_CUDA_OK;
 }
 
 static gla_cuda_status check_device(gla_cuda_call *call, gla_cuda_rung rung) {
-    int major;
+    int major, least, greatest;
     gla_cuda_status status = find_device(call, &major);
-    if (status != GLA_CUDA_OK || runs_on(rung, major)) return status;
+    if (status != GLA_CUDA_OK) return status;
+    /* cuTensorMapEncodeTiled asks for a context, which a thread has not until its first call that needs one: this. */
+    cudaError_t e = cudaDeviceGetStreamPriorityRange(&least, &greatest);
+    if (e != cudaSuccess) {
+        cudaGetLastError();
+        return gla_cuda_refuse(call, GLA_CUDA_NO_DEVICE, "the GPU has no room for this program: %s",
+                               cudaGetErrorString(e));
+    }
+    if (runs_on(rung, major)) return GLA_CUDA_OK;
     return gla_cuda_refuse(call, GLA_CUDA_WRONG_DEVICE, "the %s rung needs compute capability %d.x, this GPU has %d.x",
                            rungs[rung].name, rungs[rung].least, major);
 }
 
+static size_t workspace_of_part(const gla_cuda_problem *p, const gla_cuda_call *call, gla_cuda_rung rung,
+                                bool backward) {
+    switch (rung) {
+    case GLA_CUDA_PARALLEL:
+        return gla_cuda_parallel_workspace(p, backward);
+    case GLA_CUDA_CHUNKWISE:
+        return gla_cuda_chunkwise_workspace(p, backward);
+    case GLA_CUDA_FUSED:
+        return backward ? gla_cuda_fused_backward_workspace(p) : gla_cuda_fused_workspace(p, call->segment);
+    default:
+        return backward ? gla_cuda_recurrent_workspace(p) : 0;
+    }
+}
+
+/* Of the largest part. */
 static size_t workspace_of(const gla_cuda_problem *p, const gla_cuda_call *call, gla_cuda_rung rung, bool backward) {
-    if (rung == GLA_CUDA_FUSED) return gla_cuda_fused_workspace(p, call->segment);
-    return backward ? gla_cuda_recurrent_workspace(p) : 0;
+    size_t most = 0;
+    for (int64_t i = 0; i < gla_cuda_parts(p, call->parts); i++) {
+        gla_cuda_problem part = gla_cuda_part(p, call->parts, i);
+        size_t bytes = workspace_of_part(&part, call, rung, backward);
+        if (bytes > most) most = bytes;
+    }
+    return most;
 }
 
 static gla_cuda_status check_workspace(gla_cuda_call *call, size_t needed) {
@@ -132,6 +193,35 @@ gla_cuda_status gla_cuda_workspace(const gla_cuda_problem *p, gla_cuda_call *cal
     return status;
 }
 
+static cudaError_t launch_part(const gla_cuda_problem *p, const gla_cuda_call *call, gla_cuda_rung rung,
+                               bool backward) {
+    cudaStream_t stream = (cudaStream_t)call->stream;
+    float scale = scale_of(p);
+    switch (rung) {
+    case GLA_CUDA_PARALLEL:
+        return backward ? gla_cuda_parallel_backward(p, scale, call->workspace, stream)
+                        : gla_cuda_parallel_forward(p, scale, call->workspace, stream);
+    case GLA_CUDA_CHUNKWISE:
+        return backward ? gla_cuda_chunkwise_backward(p, scale, call->workspace, stream)
+                        : gla_cuda_chunkwise_forward(p, scale, call->workspace, stream);
+    case GLA_CUDA_FUSED:
+        return backward ? gla_cuda_fused_backward(p, scale, call->workspace, stream)
+                        : gla_cuda_fused_forward(p, scale, call->segment, call->workspace, stream);
+    default:
+        return backward ? gla_cuda_recurrent_backward(p, scale, call->workspace, stream)
+                        : gla_cuda_recurrent_forward(p, scale, stream);
+    }
+}
+
+static cudaError_t launch(const gla_cuda_problem *p, const gla_cuda_call *call, gla_cuda_rung rung, bool backward) {
+    cudaError_t e = cudaSuccess;
+    for (int64_t i = 0; i < gla_cuda_parts(p, call->parts) && e == cudaSuccess; i++) {
+        gla_cuda_problem part = gla_cuda_part(p, call->parts, i);
+        e = launch_part(&part, call, rung, backward);
+    }
+    return e;
+}
+
 static gla_cuda_status run(const gla_cuda_problem *p, gla_cuda_call *call, bool backward) {
     gla_cuda_rung rung;
     call->why[0] = 0;
@@ -140,12 +230,14 @@ static gla_cuda_status run(const gla_cuda_problem *p, gla_cuda_call *call, bool 
     if (status == GLA_CUDA_OK) status = check_workspace(call, workspace_of(p, call, rung, backward));
     if (status == GLA_CUDA_OK) status = check_device(call, rung);
     if (status != GLA_CUDA_OK) return status;
-    cudaStream_t stream = (cudaStream_t)call->stream;
-    cudaError_t e = rung == GLA_CUDA_FUSED ? gla_cuda_fused_forward(p, scale_of(p), call->segment, call->workspace, stream)
-                    : backward             ? gla_cuda_recurrent_backward(p, scale_of(p), call->workspace, stream)
-                                           : gla_cuda_recurrent_forward(p, scale_of(p), stream);
+    cudaError_t e = launch(p, call, rung, backward);
     if (e == cudaSuccess) return GLA_CUDA_OK;
     cudaGetLastError();
+    if (e == cudaErrorNoKernelImageForDevice || e == cudaErrorUnsupportedPtxVersion)
+        return gla_cuda_refuse(call, GLA_CUDA_WRONG_DEVICE,
+                               "this library was not built for this GPU (%s); make cuda with its -gencode, or a newer "
+                               "driver",
+                               cudaGetErrorString(e));
     return gla_cuda_refuse(call, GLA_CUDA_LAUNCH, "%s", cudaGetErrorString(e));
 }
 

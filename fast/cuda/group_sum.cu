@@ -18,7 +18,7 @@ __global__ void sum(const __grid_constant__ gla_cuda_tensor to, const float *fro
     int64_t count = x.outer * to.heads * x.rows * D, H = to.heads * x.group;
     for (int64_t n = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; n < count; n += (int64_t)gridDim.x * blockDim.x) {
         int64_t d = n % D, head = n / D % to.heads, row = n / D / to.heads % x.rows, a = n / D / to.heads / x.rows;
-        float z = 0;
+        float z = x.group == 1 ? -0.0f : 0; /* -0 + x is x, for -0 too */
         for (int64_t g = 0; g < x.group; g++) {
             int64_t h = head * x.group + g;
             z = __fadd_rn(z, from[(x.state ? (a * H + h) * x.rows + row : (a * x.rows + row) * H + h) * D + d]);

@@ -121,7 +121,8 @@ static gla_cuda_status make_room(session *s, gla_output name) {
     bool wide = gla_is_state_output(name) || name == GLA_DGK;
     int64_t shape[4];
     gla_output_shape(s->from, name, shape);
-    lay_out(h, x, shape, gla_is_state_output(name), wide ? GLA_CUDA_F32 : s->how->dtype, s->how->gap);
+    gla_cuda_dtype dtype = name == GLA_DGK && s->how->narrow_dg ? s->how->gates : wide ? GLA_CUDA_F32 : s->how->dtype;
+    lay_out(h, x, shape, gla_is_state_output(name), dtype, s->how->gap);
     cudaError_t e = cudaMalloc(&x->data, h->bytes);
     if (e == cudaSuccess) e = cudaMemset(x->data, 0xff, h->bytes);
     return e == cudaSuccess ? GLA_CUDA_OK : fail(s, gla_output_names[name], e);
@@ -251,7 +252,8 @@ gla_cuda_status gla_cuda_host_run(const gla_problem *p, const gla_host_run *how,
         return GLA_CUDA_UNSUPPORTED;
     }
     if (!gla_cuda_host_device(why)) return GLA_CUDA_NO_DEVICE;
-    session s = {.from = p, .how = how, .call = {.rung = how->rung, .segment = how->segment}, .why = why};
+    session s = {
+        .from = p, .how = how, .call = {.rung = how->rung, .segment = how->segment, .parts = how->parts}, .why = why};
     s.p = (gla_cuda_problem){
         .B = p->B, .T = p->T, .H = p->H, .dk = p->dk, .dv = p->dv, .N = p->N, .scale = (float)p->scale};
     gla_cuda_status status = run(&s, value);

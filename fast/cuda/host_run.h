@@ -11,10 +11,11 @@
 
 typedef struct gla_host_run {
     gla_cuda_rung rung;
-    int64_t segment;             /* as in gla_cuda_call */
+    int64_t segment, parts;      /* as in gla_cuda_call */
     gla_cuda_dtype dtype, gates; /* of q k v do o dq dk dv, and of g: the problem's values must be theirs */
     int64_t gap;      /* elements between rows, a multiple of 8, beyond what alignment asks; NaN, untouched */
     unsigned outputs; /* bit mask of 1u << gla_output */
+    bool narrow_dg;   /* dg in the dtype of the gates, else F32 */
     bool graph;       /* captured into a graph, which is then launched twice */
 } gla_host_run;
 

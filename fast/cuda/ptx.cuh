@@ -31,6 +31,7 @@ __device__ inline void load_box(uint32_t to, const CUtensorMap &map, int column,
                  "l"(&map), "r"(column), "r"(head), "r"(token), "r"(batch), "r"(barrier)
                  : "memory");
 }
+/* Of a state [slots,H,dk,dv] the same four are column, row, head, slot. */
 __device__ inline void store_box(const CUtensorMap &map, uint32_t from, int column, int head, int token, int batch) {
     asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.tile.bulk_group [%0, {%1, %2, %3, %4}], [%5];" ::"l"(&map),
                  "r"(column), "r"(head), "r"(token), "r"(batch), "r"(from)
@@ -61,6 +62,19 @@ __device__ inline void barrier_wait(uint32_t barrier, uint32_t parity) {
                  "}\n" ::"r"(barrier),
                  "r"(parity)
                  : "memory");
+}
+/* Has it? */
+__device__ inline bool barrier_passed(uint32_t barrier, uint32_t parity) {
+    uint32_t passed;
+    asm volatile("{\n"
+                 ".reg .pred done;\n"
+                 "mbarrier.test_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+                 "selp.u32 %0, 1, 0, done;\n"
+                 "}\n"
+                 : "=r"(passed)
+                 : "r"(barrier), "r"(parity)
+                 : "memory");
+    return passed != 0;
 }
 /* What this thread wrote to shared memory is seen by the matrix units of whoever it synchronises with next. */
 __device__ inline void fence_for_matrix_units() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
@@ -112,6 +126,13 @@ template <int N> __device__ inline void pin(float (&d)[N]) {
     for (int i = 0; i < N; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
+/* The same number, but not to the compiler, which would prepare what follows from it ahead of a loop, in registers that
+ * it does not have. */
+__device__ inline uint32_t unforeseen(uint32_t x) {
+    asm volatile("" : "+r"(x));
+    return x;
+}
+
 /* A and B in shared memory. across_A: A lies with its 64 rows (the result's) along the panel's columns; likewise B. */
 template <int across_A, int across_B>
 __device__ inline void product_n64(float (&d)[32], uint64_t A, uint64_t B, int accumulate) {
@@ -128,6 +149,20 @@ __device__ inline void product_n64(float (&d)[32], uint64_t A, uint64_t B, int a
                    "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]),
                    "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]),
                    "+f"(d[30]), "+f"(d[31])
+                 : "l"(A), "l"(B), "r"(accumulate), "n"(across_A), "n"(across_B));
+}
+/* The same, D[64,32]. */
+template <int across_A, int across_B>
+__device__ inline void product_n32(float (&d)[16], uint64_t A, uint64_t B, int accumulate) {
+    asm volatile("{\n"
+                 ".reg .pred p;\n"
+                 "setp.ne.b32 p, %18, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+                 "}, %16, %17, p, 1, 1, %19, %20;\n"
+                 "}\n"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),
+                   "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15])
                  : "l"(A), "l"(B), "r"(accumulate), "n"(across_A), "n"(across_B));
 }
 /* A in registers, in the layout of an accumulator. */
@@ -178,6 +213,13 @@ __device__ inline void product_n128(float (&d)[64], uint64_t A, uint64_t B, int 
 __device__ inline void store_transposed(uint32_t address, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
     asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(a),
                  "r"(b), "r"(c), "r"(d)
+                 : "memory");
+}
+
+/* Four 8x8 tiles of 16-bit numbers as they stand: lane l gives the address of row l % 8 of tile l / 8. */
+__device__ inline void store_tiles(uint32_t address, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(a), "r"(b),
+                 "r"(c), "r"(d)
                  : "memory");
 }
 

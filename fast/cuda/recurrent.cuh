@@ -4,6 +4,7 @@
  *
  *     recurrent.cu          what is launched, and the workspace
  *     recurrent_columns.cu  a thread per column of the state: o, final_state; dv, dinitial_state
+ *     recurrent_decode.cu   the same for a few tokens, forward
  *     recurrent_rows.cu     a thread per row: dq; dk, dg
  *     group_sum.cu          the gradient of a tensor that heads share
  *
@@ -21,7 +22,8 @@
 
 #include "gla_cuda.h"
 
-enum { GLA_RECURRENT_TILE = 16 };
+/* Tokens of a tile; of what recurrent_decode.cu takes, all of the sequences together. */
+enum { GLA_RECURRENT_TILE = 16, GLA_RECURRENT_DECODE = 4 };
 
 /* The greatest dk that recurrent_columns.cu has shared memory for; and dv, for the grid's sake. */
 enum { GLA_RECURRENT_DK = 256, GLA_RECURRENT_DV = 1 << 20 };
@@ -36,6 +38,7 @@ cudaError_t gla_cuda_recurrent_backward(const gla_cuda_problem *p, float scale, 
 
 /* o and final_state; or, going back, dv and dinitial_state. */
 cudaError_t gla_cuda_recurrent_columns(const gla_cuda_problem *p, float scale, bool back, cudaStream_t stream);
+cudaError_t gla_cuda_recurrent_decode(const gla_cuda_problem *p, float scale, cudaStream_t stream);
 
 /* States between tokens, for the way back. A segment is `length` tiles. Sequence n of head h has
  *     current                                                            1 state, at n H + h

@@ -8,7 +8,7 @@
  * A block has one sequence, one head and LANES columns, a thread one column. Per tile of tokens the block lays alpha, k
  * and s q into shared memory, STRIP rows at a time, and each thread takes its elements of those rows through the tile.
  * Between tiles the state [dk,LANES] is in shared memory; the first tile reads it where it comes from and the last
- * writes it where it goes, so a decode step (T <= TILE) moves the state once and keeps none of it.
+ * writes it where it goes, which may be the same place.
  */
 #include "recurrent.cuh"
 #include "tokens.cuh"
@@ -17,20 +17,12 @@ namespace recurrent_columns {
 
 using namespace tokens;
 
-enum { LANES = 64, STRIP = 64 };
-
-/* How a kernel goes through the tokens: TILE at a time, ROWS elements of a column in flight. A decode step is made of
- * loads and stores, so it wants many blocks on a multiprocessor. */
-struct prefill {
-    enum { TILE = GLA_RECURRENT_TILE, ROWS = 8, BLOCKS = 1 };
-};
-struct decode {
-    enum { TILE = 4, ROWS = 16, BLOCKS = 10 };
-};
+/* TILE tokens at a time, ROWS elements of a column in flight. */
+enum { LANES = 64, STRIP = 64, TILE = GLA_RECURRENT_TILE, ROWS = 8 };
 
 /* ROWS elements of one column, from row i of the strip on, through the tile. x: v or do; y: o or dv. A token is
  * (alpha, what writes, what reads). */
-template <bool BACK, bool FULL, int TILE, int ROWS>
+template <bool BACK, bool FULL>
 __device__ inline void through(float (&S)[ROWS], const float4 (*token)[STRIP], int i, int rows, int count,
                                const float (&x)[TILE], float (&y)[TILE]) {
 #pragma unroll
@@ -64,10 +56,9 @@ __device__ inline void lay_out(float4 (*token)[STRIP], const gla_cuda_problem &p
 }
 
 /* One tile for one column: the state goes from `from` to `to`. */
-template <bool BACK, typename HOW>
+template <bool BACK>
 __device__ inline void tile(const gla_cuda_problem &p, const place &at, float scale, int64_t start, int count,
                             float4 (*token)[STRIP], int64_t j, state from, state to) {
-    const int TILE = HOW::TILE, ROWS = HOW::ROWS;
     const gla_cuda_tensor &in = BACK ? p.d_o : p.v, &out = BACK ? p.dv_ : p.o;
     float x[TILE], y[TILE];
 #pragma unroll
@@ -98,9 +89,8 @@ __device__ inline void tile(const gla_cuda_problem &p, const place &at, float sc
         if (j < p.dv && t < count && out.data) store(out, row_of(out, p, at, start + t) + j, y[t]);
 }
 
-template <bool BACK, typename HOW>
-__global__ void __launch_bounds__(LANES, HOW::BLOCKS) columns(const __grid_constant__ gla_cuda_problem p, float scale) {
-    const int TILE = HOW::TILE;
+template <bool BACK>
+__global__ void __launch_bounds__(LANES, 1) columns(const __grid_constant__ gla_cuda_problem p, float scale) {
     extern __shared__ float room[];
     __shared__ float4 token[TILE][STRIP];
     place at = place_of(p, blockIdx.x);
@@ -111,18 +101,18 @@ __global__ void __launch_bounds__(LANES, HOW::BLOCKS) columns(const __grid_const
     for (int64_t n = 0; n < tiles; n++) {
         int64_t first = (BACK ? tiles - 1 - n : n) * TILE;
         int count = (int)min((int64_t)TILE, at.length - first);
-        tile<BACK, HOW>(p, at, scale, first, count, token, j, n == 0 ? start : kept, n == tiles - 1 ? end : kept);
+        tile<BACK>(p, at, scale, first, count, token, j, n == 0 ? start : kept, n == tiles - 1 ? end : kept);
     }
     for (int64_t i = 0; tiles == 0 && end.at && j < p.dv && i < p.dk; i++) end.set(i, j, start.get(i, j));
 }
 
-template <bool BACK, typename HOW> cudaError_t launch(const gla_cuda_problem *p, float scale, cudaStream_t stream) {
+template <bool BACK> cudaError_t launch(const gla_cuda_problem *p, float scale, cudaStream_t stream) {
     dim3 grid((unsigned)(p->N * p->H), (unsigned)((p->dv + LANES - 1) / LANES));
-    size_t bytes = p->T > HOW::TILE ? (size_t)p->dk * LANES * sizeof(float) : 0;
-    cudaError_t e = cudaFuncSetAttribute(columns<BACK, HOW>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+    size_t bytes = p->T > TILE ? (size_t)p->dk * LANES * sizeof(float) : 0;
+    cudaError_t e = cudaFuncSetAttribute(columns<BACK>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                          GLA_RECURRENT_DK * LANES * (int)sizeof(float));
     if (e != cudaSuccess) return e;
-    columns<BACK, HOW><<<grid, LANES, bytes, stream>>>(*p, scale);
+    columns<BACK><<<grid, LANES, bytes, stream>>>(*p, scale);
     return cudaGetLastError();
 }
 
@@ -130,6 +120,5 @@ template <bool BACK, typename HOW> cudaError_t launch(const gla_cuda_problem *p,
 
 cudaError_t gla_cuda_recurrent_columns(const gla_cuda_problem *p, float scale, bool back, cudaStream_t stream) {
     using namespace recurrent_columns;
-    if (back) return launch<true, prefill>(p, scale, stream);
-    return p->T <= decode::TILE ? launch<false, decode>(p, scale, stream) : launch<false, prefill>(p, scale, stream);
+    return back ? launch<true>(p, scale, stream) : launch<false>(p, scale, stream);
 }

@@ -10,6 +10,7 @@
 #include <cuda_runtime.h>
 
 #include "gla_cuda.h"
+#include "offsets.cuh"
 
 namespace tokens {
 
@@ -24,8 +25,8 @@ __device__ inline place place_of(const gla_cuda_problem &p, int64_t index) {
     at.n = (uint32_t)index / (uint32_t)p.H; /* N*H is below 2^31 */
     at.h = (uint32_t)index % (uint32_t)p.H;
     at.b = p.cu_seqlens ? 0 : at.n;
-    at.first = p.cu_seqlens ? p.cu_seqlens[at.n] : 0;
-    at.length = p.cu_seqlens ? p.cu_seqlens[at.n + 1] - at.first : p.T;
+    at.first = offsets::first_of(p, at.n);
+    at.length = offsets::length_of(p, at.n);
     return at;
 }
 
@@ -70,13 +71,15 @@ __device__ inline state state_of(const gla_cuda_tensor &x, const gla_cuda_proble
     return {(float *)x.data + at.n * x.stride[0] + head_of(x, p, at) * x.stride[1], x.stride[2], 1};
 }
 
-/* e^g as the number system sm_90:f32 makes it (gla_gpu_exp_fast); without a gate 1, which multiplies exactly. */
-__device__ inline float decay_of(const gla_cuda_tensor &g, int64_t i) {
-    if (!g.data) return 1;
-    float x = __fmul_rn(load(g, i), 1.442695040888963f), y; /* 0x3fb8aa3b */
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+/* e^x as the number system sm_90:f32 makes it (gla_gpu_exp_fast). */
+__device__ inline float exponential(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(__fmul_rn(x, 1.442695040888963f))); /* 0x3fb8aa3b */
     return y;
 }
+
+/* e^g; without a gate 1, which multiplies exactly. */
+__device__ inline float decay_of(const gla_cuda_tensor &g, int64_t i) { return g.data ? exponential(load(g, i)) : 1; }
 
 } // namespace tokens
 

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include "../../reference/number/cloned.h"
+#include "../../reference/number/double.h"
+#include "../../reference/number/format.h"
 #include "../../reference/verbs.h"
 #include "hardware_name.h"
 
@@ -67,6 +69,18 @@ static void fused(gla_numbers *n, void *z, const void *x, const void *y, const v
 static void neg(gla_numbers *n, void *z, const void *x) { put(z, -float_at(x)); }
 
 static void exponential(gla_numbers *n, void *z, const void *x) { put(z, self(n)->choice.exp(float_at(x))); }
+
+static void divide(gla_numbers *n, void *z, const void *x, const void *y) { put(z, float_at(x) / float_at(y)); }
+
+static void logarithm(gla_numbers *n, void *z, const void *x) {
+    put(z, (float)gla_round_log1p(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+}
+
+static void larger(gla_numbers *n, void *z, const void *x, const void *y) {
+    put(z, (float)double_larger((double)float_at(x), (double)float_at(y)));
+}
+
+static void above(gla_numbers *n, void *z, const void *x, const void *y) { put(z, float_at(x) > float_at(y) ? 1 : 0); }
 
 CLONED_FOR_FMA
 static void axpy(gla_numbers *n, void *z, ptrdiff_t zs, const void *a, const void *x, ptrdiff_t xs, size_t count) {
@@ -190,6 +204,10 @@ static const struct gla_number_ops scalar_ops = {.init = init,
                                                  .fma = fused,
                                                  .neg = neg,
                                                  .exp = exponential,
+                                                 .div = divide,
+                                                 .log1p = logarithm,
+                                                 .max = larger,
+                                                 .above = above,
                                                  .axpy = axpy,
                                                  .close = close};
 

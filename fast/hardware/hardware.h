@@ -10,6 +10,7 @@
  * else is one binary32 operation or fma, to nearest even, subnormals kept, NaN canonical (0x7fffffff). At the operand
  * sites (q, k, v decayed, states and scores as operands) numbers are rounded to TYPE.
  * 8-bit types saturate, as the conversion instructions do. Their sums are kept to 14 bits (tensor_core.h).
+ * Quotients are div.rn. ln(1+x) is the correctly rounded one, which no device's library promises; max is max.NaN.
  * EXP, how e^x is made: ex2 (x log2 e, then ex2.approx.ftz; the default), expf, triton, poly (gpu_exp.h).
  *
  * Bit for bit holds for architectures whose rows say `probed`; others follow published evidence (tensor_core.h), and

@@ -12,6 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../../reference/number/double.h"
+#include "../../reference/number/format.h"
 #include "../../reference/verbs.h"
 #include "hardware.h"
 #include "hardware_name.h"
@@ -86,6 +88,19 @@ static void exponential(gla_numbers *n, void *z, const void *x) {
     double e = (double)self(n)->choice.exp(near);
     put_rounded(n, z, isfinite(y) ? e * exp(y - (double)near) : e);
 }
+
+static void divide(gla_numbers *n, void *z, const void *x, const void *y) { put_rounded(n, z, at(x) / at(y)); }
+
+/* Of a float a float's logarithm, rounded once. */
+static void logarithm(gla_numbers *n, void *z, const void *x) {
+    bool whole = has(n, GLA_HARDWARE_BINARY32) && is_float(at(x));
+    put(z, gla_round_log1p(whole ? &gla_binary32_format : &gla_binary64_format, GLA_RN, at(x), 0));
+    if (!whole) put_rounded(n, z, at(z));
+}
+
+static void larger(gla_numbers *n, void *z, const void *x, const void *y) { put(z, double_larger(at(x), at(y))); }
+
+static void above(gla_numbers *n, void *z, const void *x, const void *y) { put(z, at(x) > at(y) ? 1 : 0); }
 
 /* ---- matrix products ---- */
 
@@ -184,6 +199,10 @@ static const struct gla_number_ops ops = {.init = init,
                                           .fma = fused,
                                           .neg = neg,
                                           .exp = exponential,
+                                          .div = divide,
+                                          .log1p = logarithm,
+                                          .max = larger,
+                                          .above = above,
                                           .product = product,
                                           .site = site,
                                           .close = close};

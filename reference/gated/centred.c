@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "gate_gradient.h"
+#include "operand.h"
 
 /* ln(2^110), rounded down: the strongest sum of log gates that a reference in the centre can carry. */
 static const double limit = 76;
@@ -134,23 +135,6 @@ static void weights(const side *z, step at, gla_matrix *into, gla_matrix *out) {
     gla_exp(*out, *out);
 }
 
-static gla_matrix weighed(gla_matrix A, gla_matrix weight) {
-    gla_matrix z = gla_new(A.in, A.rows, A.cols);
-    if (gla_absent(weight))
-        gla_copy(z, A);
-    else
-        gla_mul(z, A, weight);
-    return z;
-}
-
-static gla_matrix operand(gla_matrix A, gla_matrix weight, gla_site site) {
-    gla_matrix z = weighed(A, weight);
-    gla_round_at(z, site);
-    return z;
-}
-
-static gla_matrix rounded(gla_matrix A, gla_site site) { return operand(A, (gla_matrix){0}, site); }
-
 static gla_matrix rows_of(gla_matrix A, const centred *u) { return gla_rows(A, u->first, u->m); }
 
 static centred step_at(const walk *w, size_t index) {
@@ -161,9 +145,9 @@ static centred step_at(const walk *w, size_t index) {
     side key = side_of(x->in, x->gk, at), value = side_of(x->in, x->gv, at);
     weights(&key, at, &u.into, &u.out);
     weights(&value, at, &u.vinto, &u.vout);
-    u.Qh = operand(rows_of(w->sq, &u), u.into, GLA_SITE_Q_DECAYED);
-    u.Kh = operand(rows_of(x->k, &u), u.out, GLA_SITE_K_DECAYED);
-    u.Vh = operand(rows_of(x->v, &u), u.vout, GLA_SITE_V_DECAYED);
+    u.Qh = gated_operand(rows_of(w->sq, &u), u.into, GLA_SITE_Q_DECAYED);
+    u.Kh = gated_operand(rows_of(x->k, &u), u.out, GLA_SITE_K_DECAYED);
+    u.Vh = gated_operand(rows_of(x->v, &u), u.vout, GLA_SITE_V_DECAYED);
     return u;
 }
 
@@ -205,7 +189,7 @@ static gla_matrix scores_of(const centred *u) {
 /* O without the value side's e^(Eps-r), [m,dv]. */
 static gla_matrix output_of(const centred *u, gla_matrix Sh, gla_matrix P) {
     gla_matrix O = gla_new(Sh.in, u->m, Sh.cols);
-    gla_product(O, u->Qh, rounded(Sh, GLA_SITE_STATE_READ));
+    gla_product(O, u->Qh, gated_rounded(Sh, GLA_SITE_STATE_READ));
     gla_product(O, P, u->Vh);
     return O;
 }
@@ -224,7 +208,7 @@ static void run_forward(const walk *w) {
         cross(w, x->ST, i);
         if (w->stride && i % w->stride == 0) gla_copy(gla_rows(w->kept, i / w->stride * x->dk, x->dk), x->ST);
         centred u = step_at(w, i);
-        gla_copy(rows_of(x->o, &u), weighed(output_of(&u, x->ST, scores_of(&u)), u.vinto));
+        gla_copy(rows_of(x->o, &u), gated_weighed(output_of(&u, x->ST, scores_of(&u)), u.vinto));
         write_step(&u, x->ST);
         gla_release(x->in, mark);
     }
@@ -256,13 +240,13 @@ typedef struct adjoints {
 
 static adjoints backward_of(const gated_slice *x, const centred *u, gla_matrix Sh, gla_matrix P, gla_matrix G) {
     gla_numbers *n = x->in;
-    adjoints d = {weighed(rows_of(x->d_o, u), u->vinto), gla_new(n, u->m, x->dk), gla_new(n, u->m, x->dk),
+    adjoints d = {gated_weighed(rows_of(x->d_o, u), u->vinto), gla_new(n, u->m, x->dk), gla_new(n, u->m, x->dk),
                   gla_new(n, u->m, x->dv)};
-    gla_matrix dP = gla_new(n, u->m, u->m), Gr = rounded(G, GLA_SITE_DSTATE_READ);
+    gla_matrix dP = gla_new(n, u->m, u->m), Gr = gated_rounded(G, GLA_SITE_DSTATE_READ);
     gla_product(dP, d.dOh, gla_transposed(u->Vh));
     gla_lower(dP, false);
     gla_round_at(dP, GLA_SITE_DSCORE);
-    gla_product(d.dQh, d.dOh, gla_transposed(rounded(Sh, GLA_SITE_STATE_READ)));
+    gla_product(d.dQh, d.dOh, gla_transposed(gated_rounded(Sh, GLA_SITE_STATE_READ)));
     gla_product(d.dQh, dP, u->Kh);
     gla_product(d.dKh, u->Vh, gla_transposed(Gr));
     gla_product(d.dKh, gla_transposed(dP), u->Qh);
@@ -274,7 +258,7 @@ static adjoints backward_of(const gated_slice *x, const centred *u, gla_matrix S
 /* dg of the step from its own operands. Sh and its adjoint dSh as they enter, G and A as they leave. */
 static void gate_gradients(const gated_slice *x, const centred *u, const adjoints *d, gla_matrix O, gla_matrix Sh,
                            gla_matrix dSh, gla_matrix G) {
-    gla_matrix A = weighed(Sh, (gla_matrix){0});
+    gla_matrix A = gated_weighed(Sh, (gla_matrix){0});
     write_step(u, A);
     if (!gla_absent(x->gk)) {
         gla_matrix dg = rows_of(x->dgk, u);
@@ -299,13 +283,13 @@ static void step_back(const walk *w, size_t index, gla_matrix G) {
     centred u = step_at(w, index);
     gla_matrix P = scores_of(&u);
     adjoints d = backward_of(x, &u, Sh, P, G);
-    gla_matrix dSh = weighed(G, (gla_matrix){0});
+    gla_matrix dSh = gated_weighed(G, (gla_matrix){0});
     gla_product(dSh, gla_transposed(u.Qh), d.dOh);
     gla_round_at(dSh, GLA_SITE_DSTATE);
     gate_gradients(x, &u, &d, output_of(&u, Sh, P), Sh, dSh, G);
-    gla_scale(rows_of(x->dq, &u), weighed(d.dQh, u.into), x->s);
-    gla_copy(rows_of(x->dk_, &u), weighed(d.dKh, u.out));
-    gla_copy(rows_of(x->dv_, &u), weighed(d.dVh, u.vout));
+    gla_scale(rows_of(x->dq, &u), gated_weighed(d.dQh, u.into), x->s);
+    gla_copy(rows_of(x->dk_, &u), gated_weighed(d.dKh, u.out));
+    gla_copy(rows_of(x->dv_, &u), gated_weighed(d.dVh, u.vout));
     gla_copy(G, dSh);
 }
 

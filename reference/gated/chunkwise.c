@@ -22,6 +22,7 @@
 #include <math.h>
 
 #include "gate_gradient.h"
+#include "operand.h"
 #include "pairs.h"
 
 /* One chunk: views of the slice's rows, its gates, and the operands shared by its formulas. */
@@ -50,25 +51,6 @@ static void decays(gla_gates X, size_t m, size_t D, gla_numbers *n, gla_matrix *
     }
 }
 
-/* A copy of x * decay; of x itself when there is no gate. */
-static gla_matrix decayed(gla_matrix x, gla_matrix decay) {
-    gla_matrix z = gla_new(x.in, x.rows, x.cols);
-    if (gla_absent(decay))
-        gla_copy(z, x);
-    else
-        gla_mul(z, x, decay);
-    return z;
-}
-
-/* The same, announced as an operand that a kernel may round. */
-static gla_matrix operand(gla_matrix x, gla_matrix decay, gla_site site) {
-    gla_matrix z = decayed(x, decay);
-    gla_round_at(z, site);
-    return z;
-}
-
-static gla_matrix rounded(gla_matrix x, gla_site site) { return operand(x, (gla_matrix){0}, site); }
-
 static chunk chunk_at(const gated_slice *x, const gla_form *form, gla_matrix sq, size_t index) {
     gla_numbers *n = x->in;
     size_t first = index * (size_t)form->C, left = x->T - first;
@@ -85,9 +67,9 @@ static chunk chunk_at(const gated_slice *x, const gla_form *form, gla_matrix sq,
     decays(u.value.X, m, x->dv, n, &u.vinto, &u.vout);
     if (u.key.X.present) u.through = gla_row(u.into, m - 1);
     if (u.value.X.present) u.vthrough = gla_row(u.vinto, m - 1);
-    u.Qt = operand(u.sq, u.into, GLA_SITE_Q_DECAYED);
-    u.Kh = operand(u.k, u.out, GLA_SITE_K_DECAYED);
-    u.Vh = operand(u.v, u.vout, GLA_SITE_V_DECAYED);
+    u.Qt = gated_operand(u.sq, u.into, GLA_SITE_Q_DECAYED);
+    u.Kh = gated_operand(u.k, u.out, GLA_SITE_K_DECAYED);
+    u.Vh = gated_operand(u.v, u.vout, GLA_SITE_V_DECAYED);
     return u;
 }
 
@@ -106,7 +88,7 @@ static gla_matrix scores_of(const chunk *u) {
 /* What the chunk reads from the entering state: e^Eps*(Qt S), [m,dv]. */
 static gla_matrix inter_output(const chunk *u, gla_matrix S) {
     gla_matrix O = gla_new(S.in, u->m, S.cols);
-    gla_product(O, u->Qt, rounded(S, GLA_SITE_STATE_READ));
+    gla_product(O, u->Qt, gated_rounded(S, GLA_SITE_STATE_READ));
     weigh(O, u->vinto);
     return O;
 }
@@ -183,9 +165,9 @@ static chunk_gradients chunk_backward(const gated_slice *x, const chunk *u, gla_
         gla_new(n, u->m, u->m)};
     gated_scores(g.dP, u->d_o, u->v, u->value);
     gla_round_at(g.dP, GLA_SITE_DSCORE);
-    gla_matrix dOe = decayed(u->d_o, u->vinto);
-    gla_matrix Fr = rounded(F, GLA_SITE_DSTATE_READ);
-    gla_product(g.dQ_inter, dOe, gla_transposed(rounded(S, GLA_SITE_STATE_READ)));
+    gla_matrix dOe = gated_weighed(u->d_o, u->vinto);
+    gla_matrix Fr = gated_rounded(F, GLA_SITE_DSTATE_READ);
+    gla_product(g.dQ_inter, dOe, gla_transposed(gated_rounded(S, GLA_SITE_STATE_READ)));
     weigh(g.dQ_inter, u->into);
     gla_scale(g.dQ_inter, g.dQ_inter, x->s);
     gla_product(g.dK_inter, u->Vh, gla_transposed(Fr));
@@ -210,7 +192,7 @@ static void add_pairs(const gated_slice *x, const chunk *u, const chunk_gradient
 
 static void state_back(const chunk *u, gla_matrix F) {
     gla_decay(F, u->through, u->vthrough);
-    gla_product(F, gla_transposed(u->Qt), decayed(u->d_o, u->vinto));
+    gla_product(F, gla_transposed(u->Qt), gated_weighed(u->d_o, u->vinto));
     gla_round_at(F, GLA_SITE_DSTATE);
 }
 

@@ -2,7 +2,7 @@
  *
  * The gated core: one sequence of one head of
  *     Z_t = outer(e^gk_t, e^gv_t) * S_{t-1} ;  S_t = Z_t + k_t v_t^T ;  o_t = s S_t^T q_t
- * forward and backward, in four formulations with one signature.
+ * forward and backward, in six formulations with one signature.
  */
 #ifndef GLASSBOX_GATED_H
 #define GLASSBOX_GATED_H
@@ -33,6 +33,7 @@ void gated_parallel(const gated_slice *x, const gla_form *form);
 void gated_parallel_naive(const gated_slice *x, const gla_form *form);
 void gated_chunkwise(const gated_slice *x, const gla_form *form); /* also the factored one */
 void gated_chunkwise_centred(const gated_slice *x, const gla_form *form);
+void gated_chunkwise_paired(const gated_slice *x, const gla_form *form);
 /* Any of them over segments of form->split tokens. */
 void gated_split(const gated_slice *x, const gla_form *form, gated_run *run);
 

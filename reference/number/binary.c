@@ -3,7 +3,7 @@
  * binary64 and binary32: the machine's own arithmetic, round to nearest even, subnormals kept.
  *
  * Every operation is one IEEE operation and fma is fused, on machines without the instruction too
- * (libm supplies it). exp is correctly rounded (format.c, by way of MPFR), so that no result
+ * (libm supplies it). exp and log1p are correctly rounded (format.c, by way of MPFR), so that no result
  * depends on whose libm is linked. binary64 also has a quick dot and axpy. They run the very fma of
  * the plain loop in the same order, only without a call for each; where the processor has an fma
  * instruction the compiled clone uses it.
@@ -44,6 +44,14 @@ static void b64_exp(gla_numbers *n, void *z, const void *x) {
     double_put(z, gla_round_exp(&gla_binary64_format, GLA_RN, double_at(x), 0));
 }
 
+static void b64_div(gla_numbers *n, void *z, const void *x, const void *y) {
+    double_put(z, double_at(x) / double_at(y));
+}
+
+static void b64_log1p(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_log1p(&gla_binary64_format, GLA_RN, double_at(x), 0));
+}
+
 CLONED_FOR_FMA
 static void b64_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys, size_t count) {
     const char *xi = x, *yi = y;
@@ -73,6 +81,10 @@ static const struct gla_number_ops binary64_ops = {
     .fma = b64_fma,
     .neg = double_neg,
     .exp = b64_exp,
+    .div = b64_div,
+    .log1p = b64_log1p,
+    .max = double_max,
+    .above = double_above,
     .dot = b64_dot,
     .axpy = b64_axpy,
 };
@@ -117,6 +129,20 @@ static void b32_exp(gla_numbers *n, void *z, const void *x) {
     float_put(z, (float)gla_round_exp(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
 }
 
+static void b32_div(gla_numbers *n, void *z, const void *x, const void *y) { float_put(z, float_at(x) / float_at(y)); }
+
+static void b32_log1p(gla_numbers *n, void *z, const void *x) {
+    float_put(z, (float)gla_round_log1p(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+}
+
+static void b32_max(gla_numbers *n, void *z, const void *x, const void *y) {
+    float_put(z, (float)double_larger((double)float_at(x), (double)float_at(y)));
+}
+
+static void b32_above(gla_numbers *n, void *z, const void *x, const void *y) {
+    float_put(z, float_at(x) > float_at(y) ? 1 : 0);
+}
+
 static const struct gla_number_ops binary32_ops = {
     .init = b32_init,
     .clear = b32_clear,
@@ -130,6 +156,10 @@ static const struct gla_number_ops binary32_ops = {
     .fma = b32_fma,
     .neg = b32_neg,
     .exp = b32_exp,
+    .div = b32_div,
+    .log1p = b32_log1p,
+    .max = b32_max,
+    .above = b32_above,
 };
 
 gla_numbers *gla_binary32_open(void) {

@@ -59,6 +59,26 @@ static void counter_exp(gla_numbers *n, void *z, const void *x) {
     self(n)->inner->ops->exp(self(n)->inner, z, x);
 }
 
+static void counter_div(gla_numbers *n, void *z, const void *x, const void *y) {
+    self(n)->count.div++;
+    self(n)->inner->ops->div(self(n)->inner, z, x, y);
+}
+
+static void counter_log1p(gla_numbers *n, void *z, const void *x) {
+    self(n)->count.log++;
+    self(n)->inner->ops->log1p(self(n)->inner, z, x);
+}
+
+static void counter_max(gla_numbers *n, void *z, const void *x, const void *y) {
+    self(n)->count.compare++;
+    double_max(n, z, x, y);
+}
+
+static void counter_above(gla_numbers *n, void *z, const void *x, const void *y) {
+    self(n)->count.compare++;
+    double_above(n, z, x, y);
+}
+
 static void counter_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys,
                         size_t count) {
     self(n)->count.fma += count;
@@ -86,6 +106,10 @@ static const struct gla_number_ops counter_ops = {
     .fma = counter_fma,
     .neg = double_neg,
     .exp = counter_exp,
+    .div = counter_div,
+    .log1p = counter_log1p,
+    .max = counter_max,
+    .above = counter_above,
     .dot = counter_dot,
     .axpy = counter_axpy,
     .close = counter_close,

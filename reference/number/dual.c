@@ -5,15 +5,16 @@
  * exact directional derivative: the check of every hand-derived backward.
  *
  *     (x y)' = x' y + x y'        (x y + w)' = x' y + x y' + w'        (e^x)' = e^x x'
+ *     (x / y)' = (x' - (x/y) y') / y      ln(1+x)' = x' / (1 + x)      max(x, y)' = the larger one's, x' if equal
  *
  * Values round as in mpfr:P, to nearest. A tangent rounds once in mul, twice in fma (after x' y + x
- * y', and after + w'). A reset, exp(-inf) = 0, has tangent 0: the output does not move with the
- * gate there.
+ * y', and after + w'), three times in div. x > y has tangent 0. A reset, exp(-inf) = 0, has tangent 0: the output does
+ * not move with the gate there.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "number.h"
+#include "precise.h"
 
 struct dual_number {
     mpfr_t value, tangent;
@@ -22,7 +23,7 @@ struct dual_number {
 struct dual {
     gla_numbers base;
     mpfr_prec_t precision;
-    mpfr_t slope; /* scratch: the tangent of a result, until its operands are no longer needed */
+    mpfr_t slope, quotient; /* scratch: parts of a result, until its operands are no longer needed */
 };
 
 static void dual_init(gla_numbers *n, void *x) {
@@ -107,7 +108,41 @@ static void dual_exp(gla_numbers *n, void *z, const void *x) {
         mpfr_mul(r->tangent, r->value, u->tangent, MPFR_RNDN);
 }
 
-static void dual_close(gla_numbers *n) { mpfr_clear(((struct dual *)n)->slope); }
+static void dual_div(gla_numbers *n, void *z, const void *x, const void *y) {
+    struct dual *d = (struct dual *)n;
+    struct dual_number *r = z;
+    const struct dual_number *u = x, *v = y;
+    mpfr_div(d->quotient, u->value, v->value, MPFR_RNDN);
+    mpfr_mul(d->slope, d->quotient, v->tangent, MPFR_RNDN);
+    mpfr_sub(d->slope, u->tangent, d->slope, MPFR_RNDN);
+    mpfr_div(r->tangent, d->slope, v->value, MPFR_RNDN);
+    mpfr_set(r->value, d->quotient, MPFR_RNDN);
+}
+
+static void dual_log1p(gla_numbers *n, void *z, const void *x) {
+    struct dual *d = (struct dual *)n;
+    struct dual_number *r = z;
+    const struct dual_number *u = x;
+    mpfr_add_ui(d->slope, u->value, 1, MPFR_RNDN);
+    mpfr_div(r->tangent, u->tangent, d->slope, MPFR_RNDN);
+    mpfr_log1p(r->value, u->value, MPFR_RNDN);
+}
+
+static void dual_max(gla_numbers *n, void *z, const void *x, const void *y) {
+    struct dual_number *r = z;
+    const struct dual_number *u = x, *v = y;
+    mpfr_set(r->tangent, mpfr_less_p(u->value, v->value) ? v->tangent : u->tangent, MPFR_RNDN);
+    precise_max(r->value, u->value, v->value);
+}
+
+static void dual_above(gla_numbers *n, void *z, const void *x, const void *y) {
+    const struct dual_number *u = x, *v = y;
+    dual_set_d(n, z, mpfr_greater_p(u->value, v->value) ? 1 : 0);
+}
+
+static void dual_close(gla_numbers *n) {
+    mpfr_clears(((struct dual *)n)->slope, ((struct dual *)n)->quotient, (mpfr_ptr)NULL);
+}
 
 static const struct gla_number_ops dual_ops = {
     .init = dual_init,
@@ -122,6 +157,10 @@ static const struct gla_number_ops dual_ops = {
     .fma = dual_fma,
     .neg = dual_neg,
     .exp = dual_exp,
+    .div = dual_div,
+    .log1p = dual_log1p,
+    .max = dual_max,
+    .above = dual_above,
     .close = dual_close,
 };
 
@@ -132,7 +171,7 @@ gla_numbers *gla_dual_open(mpfr_prec_t precision) {
     snprintf(name, sizeof name, "dual:%ld", (long)precision);
     gla_numbers_setup(&d->base, &dual_ops, sizeof(struct dual_number), name);
     d->precision = precision;
-    mpfr_init2(d->slope, precision);
+    mpfr_inits2(precision, d->slope, d->quotient, (mpfr_ptr)NULL);
     return &d->base;
 }
 

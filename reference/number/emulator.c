@@ -109,6 +109,14 @@ static void exponential(gla_numbers *n, void *z, const void *at) {
     double_put(z, x == 0 ? 1 : rounded(e, &e->model.exp, exp(rounded(e, &argument, x))));
 }
 
+static void divide(gla_numbers *n, void *z, const void *x, const void *y) {
+    double_put(z, rounded(self(n), &self(n)->model.op, double_at(x) / double_at(y)));
+}
+
+static void logarithm(gla_numbers *n, void *z, const void *x) {
+    double_put(z, rounded(self(n), &self(n)->model.exp, log1p(double_at(x))));
+}
+
 /* ---- matrix products ---- */
 
 /* One addition, or one block of a tensor core: `block` is exact, `absolute` the sum of the absolute values. */
@@ -155,6 +163,10 @@ static const struct gla_number_ops ops = {.init = double_init,
                                           .fma = fused,
                                           .neg = double_neg,
                                           .exp = exponential,
+                                          .div = divide,
+                                          .log1p = logarithm,
+                                          .max = double_max,
+                                          .above = double_above,
                                           .dot = dot,
                                           .dot_rounds = true,
                                           .site = site};

@@ -6,11 +6,16 @@
  *     z = x y   :  var = y^2 vx + x^2 vy  lin = |y| lx + |x| ly    det = |y| dx + |x| dy + dx dy
  *     z = e^x   :  var = z^2 vx            lin = z lx              det = z (expm1(dx) + a |x| + u), at most 1 for
  *              x <= 0, with a the relative error of the argument and u that of exp
+ *     z = x / y :  var = (vx + z^2 vy)/y^2  lin = (lx + |z| ly)/|y|  det = (dx + |z| dy)/(|y| - dy), no bound if dy >=
+ * |y| z = ln(1+x) : var = vx/(1+x)^2       lin = lx/(1+x)          det = -ln(1 - dx/(1+x)), and the rounding of exp
+ *     max(x, y) :  the larger one's, or where the bounds leave it open the greater var, lin, det of the two
+ *     x > y     :  nothing, or where the bounds leave it open det = 1
  * then, but for e^x, the operation's own rounding. The cap at 1 says that a decay is at most 1 whatever its exponent's
  * error.
  * Precision: the propagation itself runs in binary64, whose 2^-53 is far below any declared u.
  */
 #include "../verbs.h"
+#include "double.h"
 #include "error_parts.h"
 
 #include <stdlib.h>
@@ -161,6 +166,58 @@ static void exponential(gla_numbers *n, void *z, const void *at) {
     if (decays && !(y->det <= 1)) y->det = 1;
 }
 
+static bool is_power_of_two(const gla_error_number *x) { return x->size == 0 || x->size == power_of_two(x->unit); }
+
+static void quotient(gla_numbers *n, void *z, const void *at_x, const void *at_y) {
+    const gla_error_number *x = at_x, *y = at_y;
+    double ay = fabs(y->x), ratio = x->x / y->x, az = fabs(ratio);
+    if (y->x != 0 && y->lin == 0 && y->det == 0 && is_power_of_two(y)) {
+        gla_error_number inverse;
+        write_exactly(&inverse, 1 / y->x);
+        write_product(z, x, &inverse);
+    } else {
+        double det = y->det < ay ? (x->det + az * y->det) / (ay - y->det) : (double)INFINITY;
+        write(z, ratio, (x->var + az * az * y->var) / (ay * ay), (x->lin + az * y->lin) / ay, det, az,
+              (x->spared + az * y->spared) / ay, x->x == 0 && x->size == 0 ? FAR : -FAR, x->scaled || y->scaled);
+    }
+    round_by(n, z, &model_of(n)->op);
+}
+
+static void logarithm(gla_numbers *n, void *z, const void *at) {
+    const gla_error_number *x = at;
+    double slope = 1 / (1 + x->x), shift = x->det * slope;
+    bool exact = x->x == 0 && x->lin == 0 && x->det == 0;
+    gla_rounding_rule alike = model_of(n)->exp;
+    alike.one_sided = true; /* to det, as e^x */
+    gla_error_number *y = z;
+    double value = log1p(x->x), det = shift < 1 ? -log1p(-shift) : (double)INFINITY;
+    write(y, value, slope * slope * x->var, slope * x->lin, det, fabs(value), 0, exact ? FAR : -FAR, false);
+    error_round(y, &alike, 1);
+}
+
+/* 1 if x is larger whatever the errors within the bounds, -1 if y is, 0 if they leave it open. */
+static int decided(const gla_error_number *x, const gla_error_number *y) {
+    double apart = gla_error_bound(x, GLA_ERROR_LAMBDA) + gla_error_bound(y, GLA_ERROR_LAMBDA);
+    return x->x - y->x > apart ? 1 : y->x - x->x > apart ? -1 : 0;
+}
+
+static void larger(gla_numbers *n, void *z, const void *at_x, const void *at_y) {
+    const gla_error_number *x = at_x, *y = at_y, *most = x->x < y->x ? y : x;
+    if (decided(x, y) != 0)
+        set(n, z, most);
+    else
+        write(z, double_larger(x->x, y->x), fmax(x->var, y->var), fmax(x->lin, y->lin), fmax(x->det, y->det),
+              fmax(x->size, y->size), fmax(x->spared, y->spared), x->unit < y->unit ? x->unit : y->unit,
+              x->scaled || y->scaled);
+}
+
+static void above(gla_numbers *n, void *z, const void *at_x, const void *at_y) {
+    const gla_error_number *x = at_x, *y = at_y;
+    bool exact = x->lin == 0 && x->det == 0 && y->lin == 0 && y->det == 0, open = !exact && decided(x, y) == 0;
+    write_exactly(z, x->x > y->x ? 1 : 0);
+    if (open) ((gla_error_number *)z)->det = 1;
+}
+
 /* A product of one row and one column. */
 static void dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys, size_t count) {
     const gla_matrix C = {.in = n, .at = z, .rows = 1, .cols = 1};
@@ -168,8 +225,6 @@ static void dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void
     const gla_matrix B = {.in = n, .at = (char *)(uintptr_t)y, .rows = count, .cols = 1, .row = ys};
     error_product(n, &C, &A, &B);
 }
-
-static bool is_power_of_two(const gla_error_number *x) { return x->size == 0 || x->size == power_of_two(x->unit); }
 
 static void site(gla_numbers *n, gla_site where, void *at) {
     gla_error_number *x = at;
@@ -204,6 +259,10 @@ static const struct gla_number_ops ops = {.init = init,
                                           .fma = fused,
                                           .neg = neg,
                                           .exp = exponential,
+                                          .div = quotient,
+                                          .log1p = logarithm,
+                                          .max = larger,
+                                          .above = above,
                                           .product = error_product,
                                           .dot = dot,
                                           .dot_rounds = true,

@@ -65,7 +65,7 @@ gla_rounding_rule gla_rounding_into(const gla_format *f, bool cut);
 
 typedef struct gla_error_model {
     gla_rounding_rule op;      /* every elementwise operation; an fma counts as two, kernels may contract or not */
-    gla_rounding_rule exp;     /* the kernel's exp, its final rounding included */
+    gla_rounding_rule exp;     /* the kernel's exp, its final rounding included; log1p, from the same library, too */
     double exp_argument;       /* relative error of exp's argument on its way into base 2 */
     gla_rounding_rule operand; /* operands of matrix products as the product unit reads them */
     gla_rounding_rule sum;     /* accumulation inside a matrix product; one_sided: u per block of 16 products, relative

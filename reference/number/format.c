@@ -252,6 +252,26 @@ double gla_round_exp(const gla_format *f, gla_rounding r, double x, uint32_t ran
     return round_exact(f, r, exactly_mpfr(power, true), random); /* e^x is never dyadic */
 }
 
+double gla_round_div(const gla_format *f, gla_rounding r, double x, double y, uint32_t random) {
+    double nearest = x / y;
+    if (x == 0 || y == 0 || !isfinite(x) || !isfinite(y)) return isfinite(nearest) ? nearest : nonfinite(f, nearest);
+    MPFR_DECL_INIT(quotient, MPFR_BITS);
+    MPFR_DECL_INIT(divisor, 53);
+    mpfr_set_d(quotient, x, MPFR_RNDN);
+    mpfr_set_d(divisor, y, MPFR_RNDN);
+    bool inexact = mpfr_div(quotient, quotient, divisor, MPFR_RNDZ) != 0;
+    return round_exact(f, r, exactly_mpfr(quotient, inexact), random);
+}
+
+double gla_round_log1p(const gla_format *f, gla_rounding r, double x, uint32_t random) {
+    if (x == 0) return x;
+    if (!isfinite(x) || x <= -1) return nonfinite(f, log1p(x));
+    MPFR_DECL_INIT(power, MPFR_BITS);
+    mpfr_set_d(power, x, MPFR_RNDN);
+    mpfr_log1p(power, power, MPFR_RNDZ);
+    return round_exact(f, r, exactly_mpfr(power, true), random); /* ln is never dyadic but at 1 */
+}
+
 /* ---- encodings: sign, exponent field, p-1 fraction bits ---- */
 
 static uint32_t exponent_ones(const gla_format *f) { return (((uint32_t)1 << (f->bits - f->p)) - 1) << (f->p - 1); }

@@ -5,14 +5,15 @@
  * encloses the true result; that is the whole contract, and what compare/truth certifies with.
  *
  * fma forms the product with 2P bits, where the products of the ends are exact, and rounds once in
- * the sum: its ends are the tightest P-bit ends there are. exp(-inf) = [0, 0]. get_d and get_mpfr
- * return the midpoint, for looking at; a proof uses gla_interval_ends.
+ * the sum: its ends are the tightest P-bit ends there are. exp(-inf) = [0, 0]. A quotient by an interval
+ * that holds 0 is unbounded. x > y is [0, 1] where the ends do not decide. get_d and get_mpfr return the
+ * midpoint, for looking at; a proof uses gla_interval_ends.
  */
 #include <mpfi.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "number.h"
+#include "precise.h"
 
 struct interval {
     gla_numbers base;
@@ -56,6 +57,23 @@ static void iv_neg(gla_numbers *n, void *z, const void *x) { mpfi_neg(z, x); }
 
 static void iv_exp(gla_numbers *n, void *z, const void *x) { mpfi_exp(z, x); }
 
+static void iv_div(gla_numbers *n, void *z, const void *x, const void *y) { mpfi_div(z, x, y); }
+
+static void iv_log1p(gla_numbers *n, void *z, const void *x) { mpfi_log1p(z, x); }
+
+static void iv_max(gla_numbers *n, void *z, const void *x, const void *y) {
+    mpfi_ptr r = z;
+    mpfi_srcptr u = x, v = y;
+    precise_max(&r->left, &u->left, &v->left);
+    precise_max(&r->right, &u->right, &v->right);
+}
+
+static void iv_above(gla_numbers *n, void *z, const void *x, const void *y) {
+    mpfi_srcptr u = x, v = y;
+    bool surely = mpfr_greater_p(&u->left, &v->right), never = mpfr_lessequal_p(&u->right, &v->left);
+    mpfi_interv_si(z, surely ? 1 : 0, never ? 0 : 1);
+}
+
 static void iv_close(gla_numbers *n) {
     struct interval *i = (struct interval *)n;
     mpfi_clear(i->product);
@@ -75,6 +93,10 @@ static const struct gla_number_ops interval_ops = {
     .fma = iv_fma,
     .neg = iv_neg,
     .exp = iv_exp,
+    .div = iv_div,
+    .log1p = iv_log1p,
+    .max = iv_max,
+    .above = iv_above,
     .close = iv_close,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mpfr:P, the number system of truth: P bits, round to nearest even, every operation (exp too)
+ * mpfr:P, the number system of truth: P bits, round to nearest even, every operation (exp, log1p too)
  * correctly rounded.
  *
  * The exponent range is MPFR's widest, about 2^(+-2^62), so nothing a formulation does can overflow
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "number.h"
+#include "precise.h"
 
 struct precise {
     gla_numbers base;
@@ -46,6 +46,16 @@ static void mp_neg(gla_numbers *n, void *z, const void *x) { mpfr_neg(z, x, MPFR
 
 static void mp_exp(gla_numbers *n, void *z, const void *x) { mpfr_exp(z, x, MPFR_RNDN); }
 
+static void mp_div(gla_numbers *n, void *z, const void *x, const void *y) { mpfr_div(z, x, y, MPFR_RNDN); }
+
+static void mp_log1p(gla_numbers *n, void *z, const void *x) { mpfr_log1p(z, x, MPFR_RNDN); }
+
+static void mp_max(gla_numbers *n, void *z, const void *x, const void *y) { precise_max(z, x, y); }
+
+static void mp_above(gla_numbers *n, void *z, const void *x, const void *y) {
+    mpfr_set_si(z, mpfr_greater_p(x, y) ? 1 : 0, MPFR_RNDN);
+}
+
 static const struct gla_number_ops mpfr_ops = {
     .init = mp_init,
     .clear = mp_clear,
@@ -59,6 +69,10 @@ static const struct gla_number_ops mpfr_ops = {
     .fma = mp_fma,
     .neg = mp_neg,
     .exp = mp_exp,
+    .div = mp_div,
+    .log1p = mp_log1p,
+    .max = mp_max,
+    .above = mp_above,
 };
 
 gla_numbers *gla_mpfr_open(mpfr_prec_t precision) {

@@ -2,7 +2,7 @@
  *
  * The narrow number systems (bf16, f16, tf32, e4m3, e5m2, format:p:emin:emax): a number is a double
  * that holds a value of the format, and every operation is the exact one rounded once into the
- * format (format.h), fma and exp included. neg is exact; set_d rounds.
+ * format (format.h), fma, exp and log1p included. neg, max and above are exact; set_d rounds.
  *
  * Stochastic rounding draws 32 bits for every operation that rounds, exact results included, so the
  * i-th operation always sees the i-th draw: word i mod 4 of Philox4x32-10 at counter i / 4, keyed
@@ -60,6 +60,14 @@ static void narrow_exp(gla_numbers *n, void *z, const void *x) {
     double_put(z, gla_round_exp(&self(n)->format, self(n)->rounding, double_at(x), draw(self(n))));
 }
 
+static void narrow_div(gla_numbers *n, void *z, const void *x, const void *y) {
+    double_put(z, gla_round_div(&self(n)->format, self(n)->rounding, double_at(x), double_at(y), draw(self(n))));
+}
+
+static void narrow_log1p(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_log1p(&self(n)->format, self(n)->rounding, double_at(x), draw(self(n))));
+}
+
 static const struct gla_number_ops narrow_ops = {
     .init = double_init,
     .clear = double_clear,
@@ -73,6 +81,10 @@ static const struct gla_number_ops narrow_ops = {
     .fma = narrow_fma,
     .neg = double_neg,
     .exp = narrow_exp,
+    .div = narrow_div,
+    .log1p = narrow_log1p,
+    .max = double_max,
+    .above = double_above,
 };
 
 gla_numbers *gla_narrow_open(const gla_format *f, gla_rounding r, uint64_t seed) {

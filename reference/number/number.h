@@ -69,7 +69,13 @@ struct gla_number_ops {
     void (*mul)(gla_numbers *n, void *z, const void *x, const void *y);
     void (*fma)(gla_numbers *n, void *z, const void *x, const void *y, const void *w); /* x*y + w, one rounding */
     void (*neg)(gla_numbers *n, void *z, const void *x);
-    void (*exp)(gla_numbers *n, void *z, const void *x); /* exp(-inf) = 0 exactly */
+    void (*exp)(gla_numbers *n, void *z, const void *x);                  /* exp(-inf) = 0 exactly */
+    void (*div)(gla_numbers *n, void *z, const void *x, const void *y);   /* x / y, one rounding */
+    void (*log1p)(gla_numbers *n, void *z, const void *x);                /* ln(1 + x) */
+    void (*max)(gla_numbers *n, void *z, const void *x, const void *y);   /* the larger, exactly; +0 above -0; NaN if
+                                                                             either is */
+    void (*above)(gla_numbers *n, void *z, const void *x, const void *y); /* 1 if x > y, else 0; an interval that does
+                                                                             not decide is [0, 1] */
 
     /* Optional (NULL = one dot per element): C += A B. Systems with matrix products of their own (tensor cores), or
      * that prepare each operand once for all its uses, put theirs here; C is neither A nor B. */
@@ -140,6 +146,7 @@ void gla_dual_get_tangent(gla_numbers *n, mpfr_t z, const void *x);
 /* counter.c: what has run since opening (or the last reset). */
 struct gla_count {
     uint64_t add, mul, fma, exp; /* operations; sub counts as add, neg is free */
+    uint64_t div, log, compare;  /* log1p counts as log, max and above as compare */
     uint64_t load, store;        /* numbers that entered (set_d) and left (get_d, get_mpfr) */
 };
 struct gla_count gla_counter_read(gla_numbers *n);
@@ -148,7 +155,7 @@ void gla_counter_reset(gla_numbers *n);
 /* recorder.c: the trace. Kept in order; stops growing at `limit` events (default 2^20) and says so. */
 struct gla_event {
     const char *verb;       /* the verb that ran, e.g. "decay" */
-    const char *op;         /* "add" "sub" "mul" "fma" "neg" "exp" "set" "site" "product" */
+    const char *op;         /* "add" "sub" "mul" "fma" "neg" "exp" "div" "log1p" "max" "above" "set" "site" "product" */
     int64_t token, chunk;   /* where in the sequence */
     double result, x, y, w; /* nearest binary64 of result and operands (unused ones 0); site: y is the gla_site;
                                product (an element of C += A B): x as it was, y how many products were added */

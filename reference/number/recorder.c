@@ -118,6 +118,30 @@ static void recorder_exp(gla_numbers *n, void *z, const void *x) {
     record(n, "exp", value(n, z), a, 0, 0);
 }
 
+static void recorder_div(gla_numbers *n, void *z, const void *x, const void *y) {
+    double a = value(n, x), b = value(n, y);
+    inner(n)->ops->div(inner(n), z, x, y);
+    record(n, "div", value(n, z), a, b, 0);
+}
+
+static void recorder_log1p(gla_numbers *n, void *z, const void *x) {
+    double a = value(n, x);
+    inner(n)->ops->log1p(inner(n), z, x);
+    record(n, "log1p", value(n, z), a, 0, 0);
+}
+
+static void recorder_max(gla_numbers *n, void *z, const void *x, const void *y) {
+    double a = value(n, x), b = value(n, y);
+    inner(n)->ops->max(inner(n), z, x, y);
+    record(n, "max", value(n, z), a, b, 0);
+}
+
+static void recorder_above(gla_numbers *n, void *z, const void *x, const void *y) {
+    double a = value(n, x), b = value(n, y);
+    inner(n)->ops->above(inner(n), z, x, y);
+    record(n, "above", value(n, z), a, b, 0);
+}
+
 /* x is the number before the site, result after it, y the gla_site. */
 static void recorder_site(gla_numbers *n, gla_site site, void *x) {
     double a = value(n, x);
@@ -173,6 +197,10 @@ static const struct gla_number_ops recorder_ops = {
     .fma = recorder_fma,
     .neg = recorder_neg,
     .exp = recorder_exp,
+    .div = recorder_div,
+    .log1p = recorder_log1p,
+    .max = recorder_max,
+    .above = recorder_above,
     .site = recorder_site,
     .close = recorder_close,
 };

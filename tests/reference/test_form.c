@@ -12,6 +12,10 @@ START_TEST(form_fields) {
     ck_assert(f.kind == GLA_CHUNKWISE && f.C == 64 && f.c == 16 && f.route == GLA_ROUTE_DEFAULT && !f.backward);
     f = form_named("chunkwise-factored:128+materialised+suffix", false);
     ck_assert(f.kind == GLA_CHUNKWISE_FACTORED && f.C == 128 && f.materialised && f.route == GLA_ROUTE_SUFFIX);
+    f = form_named("chunkwise-paired", false);
+    ck_assert(f.kind == GLA_CHUNKWISE_PAIRED && f.C == 64 && f.limit == 76 && f.route == GLA_ROUTE_DEFAULT);
+    f = form_named("chunkwise-paired:32:0+split:96", false);
+    ck_assert(f.kind == GLA_CHUNKWISE_PAIRED && f.C == 32 && f.limit == 0 && f.split == 96);
     f = form_named("recurrent+direct", false);
     ck_assert(f.kind == GLA_RECURRENT && f.route == GLA_ROUTE_DIRECT);
     ck_assert_int_eq(form_named("parallel", false).kind, GLA_PARALLEL);
@@ -26,11 +30,12 @@ START_TEST(form_round_trip) {
                 char text[100], again[100];
                 gla_form form = form_named(gla_formulation_names[kind], false), back;
                 bool parts = kind == GLA_CHUNKWISE || kind == GLA_CHUNKWISE_CENTRED;
-                bool chunked = parts || kind == GLA_CHUNKWISE_FACTORED;
+                bool paired = kind == GLA_CHUNKWISE_PAIRED, chunked = parts || paired || kind == GLA_CHUNKWISE_FACTORED;
                 form.route = (gla_gate_route)route;
-                form.materialised = stored && chunked && kind != GLA_CHUNKWISE_CENTRED;
+                form.materialised = stored && (kind == GLA_CHUNKWISE || kind == GLA_CHUNKWISE_FACTORED);
                 if (chunked) form.C = 48;
                 if (parts) form.c = 5;
+                if (paired) form.limit = 11;
                 form.split = route % 2 ? 96 : 0;
                 gla_form_print(&form, text, sizeof text);
                 if (!gla_route_available(form.kind, form.route)) continue;
@@ -40,6 +45,7 @@ START_TEST(form_round_trip) {
                               "%s", text);
                 if (chunked) ck_assert_int_eq(back.C, 48);
                 if (parts) ck_assert_int_eq(back.c, 5);
+                if (paired) ck_assert_int_eq(back.limit, 11);
                 gla_form_print(&back, again, sizeof again);
                 ck_assert_str_eq(text, again);
             }
@@ -76,6 +82,12 @@ static const char *const bad_forms[] = {"",
                                         "chunkwise+",
                                         "chunkwise+fast",
                                         "chunkwise:1e3",
+                                        "chunkwise-paired:0",
+                                        "chunkwise-paired:8:-1",
+                                        "chunkwise-paired:8:",
+                                        "chunkwise-paired:8:76:1",
+                                        "chunkwise-paired+materialised",
+                                        "chunkwise-paired:64+split:96",
                                         "chunkwise:99999999999999999999",
                                         "parallel-naive:2",
                                         "recurrent+"};

@@ -22,28 +22,29 @@ class GlassboxError(ValueError):
     """What was asked cannot be done: a wrong shape, a gate above 0, an unknown name. No verdict was reached."""
 
 
-def _places():
+def _places(file, variable):
     here = pathlib.Path(__file__).resolve().parent
-    if os.environ.get("GLASSBOX_LIBRARY"):
-        return [os.environ["GLASSBOX_LIBRARY"]]
-    beside = [here / "libglassbox.so", here.parents[2] / "build" / "libglassbox.so"]
-    return [str(path) for path in beside if path.exists()] + ["libglassbox.so"]
+    if os.environ.get(variable):
+        return [os.environ[variable]]
+    beside = [here / file, here.parents[2] / "build" / file]
+    return [str(path) for path in beside if path.exists()] + [file]
 
 
-def _open():
+def open_library(file, variable, hint):
+    """The shared object that the environment variable names, else the one beside the package, in the build, or where
+    the loader looks; hint ends the error."""
     reasons = []
-    for place in _places():
+    for place in _places(file, variable):
         try:
             return ctypes.CDLL(place)
         except OSError as error:
             reasons.append(str(error))
-    raise GlassboxError("cannot load libglassbox.so: " + "; ".join(reasons)
-                        + " (needs Debian's libmpfr6 and libmpfi0; GLASSBOX_LIBRARY names the file)")
+    raise GlassboxError(f"cannot load {file}: {'; '.join(reasons)} ({hint}; {variable} names the file)")
 
 
 @functools.lru_cache(maxsize=None)
 def library():
-    lib = _open()
+    lib = open_library("libglassbox.so", "GLASSBOX_LIBRARY", "needs Debian's libmpfr6 and libmpfi0")
     if lib.glassbox_abi() != ABI:
         raise GlassboxError(f"libglassbox.so speaks version {lib.glassbox_abi()}, this package version {ABI}")
     pointers = POINTER(c_void_p)

@@ -20,8 +20,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 TREE = ROOT.parents[1]
 
 
-def build(folder):
-    done = subprocess.run([sys.executable, str(ROOT / "backend.py"), str(folder)], capture_output=True, text=True)
+def build(folder, **environment):
+    done = subprocess.run([sys.executable, str(ROOT / "backend.py"), str(folder)], capture_output=True, text=True,
+                          env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr
     return pathlib.Path(done.stdout.strip())
 
@@ -38,6 +39,17 @@ def test_the_wheel_is_whole_and_the_same_every_time(tmp_path):
         record = wheel.read(next(name for name in names if name.endswith("RECORD"))).decode()
     assert {line.split(",")[0] for line in record.splitlines()} == names
     assert {"glassbox/__init__.py", "glassbox/pytest_plugin.py", "glassbox/libglassbox.so"} <= names
+
+
+def test_the_gpu_kernels_are_inside_where_they_were_built(tmp_path):
+    kernels = tmp_path / "kernels.so"
+    for there in (False, True):
+        if there:
+            kernels.write_bytes(b"kernels")
+        with zipfile.ZipFile(build(tmp_path, GLASSBOX_CUDA_LIBRARY=str(kernels))) as wheel:
+            assert {"glassbox/torch.py", "glassbox/_cuda.py"} <= set(wheel.namelist())
+            assert ("glassbox/libglassbox_cuda.so" in wheel.namelist()) == there
+            assert not there or wheel.read("glassbox/libglassbox_cuda.so") == b"kernels"
 
 
 def test_the_wheel_works_in_an_empty_place(tmp_path):

@@ -74,13 +74,26 @@ static void o_two_heads(gla_cuda_problem *p) { p->o.heads = 2; }
 static void o_overlaps(gla_cuda_problem *p) { p->o.stride[1] = DV / 2; }
 static void o_repeats(gla_cuda_problem *p) { p->o.stride[0] = 0; }
 static void wants_nothing(gla_cuda_problem *p) { p->o.data = p->final_state.data = NULL; }
+static void o_over_v(gla_cuda_problem *p) { p->o.data = p->v.data; }
+static void state_over_o(gla_cuda_problem *p) { p->final_state.data = p->o.data; }
+static void state_elsewhere(gla_cuda_problem *p) { /* in place, but with other strides */
+    p->final_state.data = p->initial_state.data;
+    p->final_state.stride[2] += 4;
+}
+static void long_sequence(gla_cuda_problem *p) { p->T = (INT64_C(1) << 30) + 1; }
+static void many_chunks(gla_cuda_problem *p) { p->T = INT64_C(1) << 30, p->H = p->H << 20; }
+static void many_heads(gla_cuda_problem *p) { p->H = INT64_C(1) << 31; }
+static void endless_dv(gla_cuda_problem *p) { p->dv = INT64_MAX; }
 static void wide_heads(gla_cuda_problem *p) { p->dk = 264; }
 
 static void dk_two_heads(gla_cuda_problem *p) { p->dk_.heads = 2; }
-static void dg_narrow(gla_cuda_problem *p) { p->dg.dtype = GLA_CUDA_BF16; }
+static void dg_narrow(gla_cuda_problem *p) { p->dg.dtype = GLA_CUDA_F16; }
 static void dg_without_g(gla_cuda_problem *p) { p->g.data = NULL; }
 static void d_o_odd(gla_cuda_problem *p) { p->d_o.data = (char *)p->d_o.data + 4; }
 static void dstate_two_heads(gla_cuda_problem *p) { p->dinitial_state.heads = 2; }
+static void dq_over_dk(gla_cuda_problem *p) { p->dq.data = p->dk_.data; }
+static void dv_over_d_o(gla_cuda_problem *p) { p->dv_.data = p->d_o.data; }
+static void adjoint_in_place(gla_cuda_problem *p) { p->dinitial_state.data = p->d_final_state.data; }
 static void wants_no_gradient(gla_cuda_problem *p) {
     p->dq.data = p->dk_.data = p->dv_.data = p->dg.data = p->dinitial_state.data = NULL;
 }
@@ -119,6 +132,13 @@ static const struct {
     {o_repeats, GLA_CUDA_BAD_ARGUMENT, "overlap", false},
     {wants_nothing, GLA_CUDA_BAD_ARGUMENT, "no output is wanted", false},
     {wide_heads, GLA_CUDA_UNSUPPORTED, "dk up to 256", false},
+    {o_over_v, GLA_CUDA_BAD_ARGUMENT, "o and v lie at one place", false},
+    {state_over_o, GLA_CUDA_BAD_ARGUMENT, "one place", false},
+    {state_elsewhere, GLA_CUDA_BAD_ARGUMENT, "final_state and initial_state lie at one place", false},
+    {long_sequence, GLA_CUDA_UNSUPPORTED, "at most 2^30", false},
+    {many_chunks, GLA_CUDA_UNSUPPORTED, "split the batch", false},
+    {many_heads, GLA_CUDA_UNSUPPORTED, "split the batch", false},
+    {endless_dv, GLA_CUDA_UNSUPPORTED, "at most 2^30", false},
     {no_tokens, GLA_CUDA_BAD_ARGUMENT, "at least 1", true},
     {k_rows_odd, GLA_CUDA_UNSUPPORTED, "k: stride[1]", true},
     {dk_two_heads, GLA_CUDA_BAD_ARGUMENT, "dk has 2 heads; it must have 4", true},
@@ -126,6 +146,9 @@ static const struct {
     {dg_without_g, GLA_CUDA_BAD_ARGUMENT, "without g", true},
     {d_o_odd, GLA_CUDA_BAD_ARGUMENT, "d_o is not aligned", true},
     {dstate_two_heads, GLA_CUDA_BAD_ARGUMENT, "dinitial_state has 2 heads", true},
+    {dq_over_dk, GLA_CUDA_BAD_ARGUMENT, "dq and dk lie at one place", true},
+    {dv_over_d_o, GLA_CUDA_BAD_ARGUMENT, "dv and d_o lie at one place", true},
+    {adjoint_in_place, GLA_CUDA_BAD_ARGUMENT, "one place", true},
     {wants_no_gradient, GLA_CUDA_BAD_ARGUMENT, "no output is wanted", true},
 };
 
@@ -155,14 +178,50 @@ START_TEST(test_what_does_not_matter) {
 }
 END_TEST
 
+/* A decode step may carry its state on in place, but not segments that run side by side. */
+START_TEST(test_state_in_place) {
+    gla_cuda_problem p = good();
+    gla_cuda_call call = {.rung = GLA_CUDA_RECURRENT};
+    size_t bytes;
+    p.final_state = p.initial_state;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 0, &bytes), GLA_CUDA_OK);
+    p.initial_state.heads = 2;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 0, &bytes), GLA_CUDA_BAD_ARGUMENT);
+    p.initial_state.heads = H;
+    call.segment = 64;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 0, &bytes), GLA_CUDA_BAD_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(call.why, "one place"));
+}
+END_TEST
+
+static const struct {
+    int64_t segment;
+    gla_cuda_status status;
+} segments[] = {{64, GLA_CUDA_OK},
+                {-64, GLA_CUDA_BAD_ARGUMENT},
+                {100, GLA_CUDA_BAD_ARGUMENT},
+                {1 << 20, GLA_CUDA_OK},
+                {INT64_C(1) << 40, GLA_CUDA_BAD_ARGUMENT}};
+
+START_TEST(test_segments) {
+    gla_cuda_problem p = good();
+    gla_cuda_call call = {.rung = GLA_CUDA_FUSED, .segment = segments[_i].segment};
+    size_t bytes;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 0, &bytes), segments[_i].status);
+    if (segments[_i].status != GLA_CUDA_OK) ck_assert_ptr_nonnull(strstr(call.why, "multiple of 64"));
+    p.T = (int64_t)65536 * 64;
+    call.segment = 64;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 0, &bytes), GLA_CUDA_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(call.why, "take a longer one"));
+}
+END_TEST
+
 START_TEST(test_rungs) {
     gla_cuda_problem p = good();
     gla_cuda_call call = {.rung = GLA_CUDA_RUNGS};
     ck_assert_int_eq(gla_cuda_forward(&p, &call), GLA_CUDA_BAD_ARGUMENT);
     call.rung = (gla_cuda_rung)-1;
     ck_assert_int_eq(gla_cuda_forward(&p, &call), GLA_CUDA_BAD_ARGUMENT);
-    call.rung = GLA_CUDA_PARALLEL;
-    ck_assert_int_eq(gla_cuda_forward(&p, &call), GLA_CUDA_UNSUPPORTED);
     call.rung = GLA_CUDA_FUSED;
     p.q.dtype = p.k.dtype = p.v.dtype = p.o.dtype = GLA_CUDA_F16;
     ck_assert_int_eq(gla_cuda_forward(&p, &call), GLA_CUDA_UNSUPPORTED);
@@ -171,6 +230,13 @@ START_TEST(test_rungs) {
     ck_assert_str_eq(gla_cuda_rung_numbers(GLA_CUDA_RECURRENT, GLA_CUDA_F16), "sm_90:f32");
     ck_assert_ptr_null(gla_cuda_rung_numbers(GLA_CUDA_FUSED, GLA_CUDA_F16));
     ck_assert_ptr_null(gla_cuda_rung_name(GLA_CUDA_RUNGS));
+    ck_assert_str_eq(gla_cuda_rung_form(GLA_CUDA_CHUNKWISE, GLA_CUDA_BF16, true), "chunkwise-paired:64");
+    ck_assert_str_eq(gla_cuda_rung_form(GLA_CUDA_CHUNKWISE, GLA_CUDA_F16, true), "chunkwise-paired:64:11");
+    ck_assert_ptr_null(gla_cuda_rung_numbers(GLA_CUDA_CHUNKWISE, GLA_CUDA_F32));
+    call.rung = GLA_CUDA_CHUNKWISE;
+    p.q.dtype = p.k.dtype = p.v.dtype = p.o.dtype = GLA_CUDA_F32;
+    ck_assert_int_eq(gla_cuda_forward(&p, &call), GLA_CUDA_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(call.why, "bf16 and f16"));
 }
 END_TEST
 
@@ -197,6 +263,27 @@ START_TEST(test_workspace) {
 }
 END_TEST
 
+/* The fused backward keeps a state and an adjoint of 16 bits for every chunk of 64 tokens. */
+START_TEST(test_stored_states) {
+    gla_cuda_problem p = good();
+    gla_cuda_call call = {.rung = GLA_CUDA_FUSED};
+    const size_t slot = (size_t)H * DK * DV * 2;
+    size_t bytes;
+    p.T = 65;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 1, &bytes), GLA_CUDA_OK);
+    ck_assert_uint_eq(bytes, 2 * (B * 2) * slot);
+    p.B = 1, p.N = 5, p.cu_seqlens = place(14); /* wherever the offsets lie */
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 1, &bytes), GLA_CUDA_OK);
+    ck_assert_uint_eq(bytes, 2 * (1 + 5) * slot);
+    p.dq.data = p.dk_.data = p.dv_.data = p.dg.data = NULL; /* dinitial_state alone needs none */
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 1, &bytes), GLA_CUDA_OK);
+    ck_assert_uint_eq(bytes, 0);
+    p.dinitial_state.heads = p.initial_state.heads = 2;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 1, &bytes), GLA_CUDA_OK);
+    ck_assert_uint_eq(bytes, 5 * 2 * slot); /* binary32, a sequence and head each */
+}
+END_TEST
+
 /* The last thing that is looked at. */
 START_TEST(test_no_device) {
     gla_cuda_problem p = good();
@@ -213,8 +300,11 @@ static Suite *suite(void) {
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, test_wrong_argument_is_refused, 0, sizeof wrong / sizeof *wrong);
     tcase_add_test(c, test_what_does_not_matter);
+    tcase_add_test(c, test_state_in_place);
+    tcase_add_loop_test(c, test_segments, 0, sizeof segments / sizeof *segments);
     tcase_add_test(c, test_rungs);
     tcase_add_test(c, test_workspace);
+    tcase_add_test(c, test_stored_states);
     if (!gla_cuda_host_device(why)) {
         tcase_add_loop_test(c, test_no_device, GLA_CUDA_BEST, GLA_CUDA_RECURRENT + 1);
         tcase_add_loop_test(c, test_no_device, GLA_CUDA_FUSED, GLA_CUDA_FUSED + 1);

@@ -2,9 +2,9 @@
  *
  * Every rung on every family returns, bit for bit, what its formulation returns in the GPU's number system on the CPU:
  * over sequence lengths around tiles and chunks, packed sequences, one head and a thousand, shared heads, rows with
- * gaps (NaN, and untouched afterwards), every dtype of data and gates. Then again through a graph launched twice:
- * the same bits. Since each output is held to the same words whatever stands beside it in the batch, none depends on
- * it.
+ * gaps (NaN, and untouched afterwards), every dtype of data, gates and dg, whole and in parts. Then again through a
+ * graph launched twice: the same bits. Since each output is held to the same words whatever stands beside it in the
+ * batch, none depends on it.
  *
  * Exit 77 without a GPU. GLASSBOX_LONG=1: every family in every shape and dtype.
  */
@@ -17,15 +17,17 @@
 #include "../../../reference/number/format.h"
 #include "../../testing.h"
 
-/* What is run: a rung of the ladder, the outputs that it has, and whether it cuts sequences into segments. */
+/* What is run: a rung of the ladder, which ways, and whether it cuts sequences into segments. */
+enum { FORWARD = 1, BACKWARD = 2, BOTH = FORWARD | BACKWARD };
+static const char *const way_names[] = {[FORWARD] = "forward", [BACKWARD] = "backward", [BOTH] = "both ways"};
 static const struct {
     gla_cuda_rung rung;
-    bool backward;
+    int ways; /* BOTH: its form is the same both ways */
     int64_t segment;
     const char *form; /* NULL: the rung's own */
-} lanes[] = {{GLA_CUDA_RECURRENT, true, 0, NULL},
-             {GLA_CUDA_FUSED, false, 0, NULL},
-             {GLA_CUDA_FUSED, false, 128, "chunkwise-centred:64:16+split:128"}};
+} lanes[] = {{GLA_CUDA_RECURRENT, BOTH, 0, NULL}, {GLA_CUDA_PARALLEL, BOTH, 0, NULL},
+             {GLA_CUDA_CHUNKWISE, BOTH, 0, NULL}, {GLA_CUDA_FUSED, FORWARD, 0, NULL},
+             {GLA_CUDA_FUSED, BACKWARD, 0, NULL}, {GLA_CUDA_FUSED, FORWARD, 128, "chunkwise-centred:64:16+split:128"}};
 enum { LANES = sizeof lanes / sizeof *lanes };
 
 static const struct shape {
@@ -39,7 +41,8 @@ static const struct shape {
     {1, 260, 6, 2, 48, 80, true, true, true, 24},    {1, 16, 1, 1, 128, 512, true, false, false, 0},
     {1, 40, 2, 1, 256, 40, true, false, true, 0},    {63, 5, 16, 16, 8, 8, true, false, false, 0},
     {1, 700, 1, 1, 32, 70, false, false, false, 0},  {1, 3, 2, 2, 100, 130, false, false, false, 8},
-    {3, 4, 4, 2, 200, 72, true, false, true, 8},
+    {3, 4, 4, 2, 200, 72, true, false, true, 8},     {1, 200, 2, 1, 256, 136, true, false, false, 0},
+    {25, 66, 4, 4, 72, 64, true, false, false, 0},   {10, 66, 10, 5, 136, 72, true, false, false, 0},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -115,7 +118,7 @@ static void free_all(double *value[GLA_OUTPUTS]) {
 }
 
 /* The rung, twice, against its replay. False: the rung does not take this problem. */
-static bool check_case(gla_generated *g, gla_host_run how, const char *form) {
+static bool check_case(gla_generated *g, gla_host_run how, const char *form, bool backward) {
     double *got[GLA_OUTPUTS], *again[GLA_OUTPUTS], *want[GLA_OUTPUTS];
     const gla_format *format[GLA_OUTPUTS];
     gla_host_why why;
@@ -123,15 +126,17 @@ static bool check_case(gla_generated *g, gla_host_run how, const char *form) {
     const gla_problem *p = &g->problem;
     const char *rung = gla_cuda_rung_name(how.rung), *numbers = gla_cuda_rung_numbers(how.rung, how.dtype);
     for (int i = 0; i < GLA_OUTPUTS; i++)
-        format[i] = gla_is_state_output((gla_output)i) || i == GLA_DGK ? &gla_binary32_format : format_of(how.dtype);
+        format[i] = i == GLA_DGK && how.narrow_dg                        ? format_of(how.gates)
+                    : gla_is_state_output((gla_output)i) || i == GLA_DGK ? &gla_binary32_format
+                                                                         : format_of(how.dtype);
     gla_cuda_status status = gla_cuda_host_run(p, &how, got, why);
     if (status == GLA_CUDA_UNSUPPORTED) return false;
     ck_assert_msg(status == GLA_CUDA_OK, "%s %s: %s", rung, g->name, why);
     how.graph = true;
     ck_assert_msg(gla_cuda_host_run(p, &how, again, why) == GLA_CUDA_OK, "%s %s: graph: %s", rung, g->name, why);
     ck_assert_ptr_nonnull(numbers);
-    ck_assert_msg(gla_replay_compute(p, form ? form : gla_cuda_rung_form(how.rung), numbers, format, how.outputs, 0,
-                                     want, &err) == GLA_OK,
+    ck_assert_msg(gla_replay_compute(p, form ? form : gla_cuda_rung_form(how.rung, how.dtype, backward), numbers,
+                                     format, how.outputs, 0, want, &err) == GLA_OK,
                   "%s", err.what);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         ck_assert_msg(!got[i] == !want[i], "%s %s: %s", rung, g->name, gla_output_names[i]);
@@ -148,24 +153,27 @@ static bool check_case(gla_generated *g, gla_host_run how, const char *form) {
 
 /* ---- all of them ---- */
 
-static unsigned outputs_of(bool backward) {
-    unsigned forward = 1u << GLA_O | 1u << GLA_FINAL_STATE;
-    return backward ? (1u << GLA_OUTPUTS) - 1 : forward;
+static unsigned outputs_of(int ways) {
+    unsigned forward = 1u << GLA_O | 1u << GLA_FINAL_STATE, all = (1u << GLA_OUTPUTS) - 1;
+    return (ways & FORWARD ? forward : 0) | (ways & BACKWARD ? all & ~forward : 0);
 }
 
 /* One family in one shape and dtype; returns whether the lane took it. */
 static bool try(int lane, const char *family, int shape, int type, bool no_gates) {
     gla_generated g;
-    if (!make_case(&g, family, &shapes[shape], &types[type], lanes[lane].backward, test_seed() + (uint64_t)shape))
+    if (!make_case(&g, family, &shapes[shape], &types[type], lanes[lane].ways & BACKWARD,
+                   test_seed() + (uint64_t)shape))
         return false;
     if (no_gates) g.problem.gk.at = NULL;
     gla_host_run how = {.rung = lanes[lane].rung,
                         .segment = lanes[lane].segment,
+                        .parts = (shape + type) % 4,
+                        .narrow_dg = shape % 2 == 0,
                         .dtype = types[type].data,
                         .gates = types[type].gates,
                         .gap = shapes[shape].gap,
-                        .outputs = outputs_of(lanes[lane].backward)};
-    bool taken = check_case(&g, how, lanes[lane].form);
+                        .outputs = outputs_of(lanes[lane].ways)};
+    bool taken = check_case(&g, how, lanes[lane].form, lanes[lane].ways & BACKWARD);
     gla_generated_free(&g);
     return taken;
 }
@@ -183,8 +191,9 @@ START_TEST(test_bits_of_families) {
         }
         families += taken > before;
     }
-    printf("%s %s: %lld outputs of %d cases of %d families, %lld differ\n", gla_cuda_rung_name(lanes[_i].rung),
-           lanes[_i].segment ? "in segments" : "whole", (long long)compared, taken, families, (long long)differing);
+    printf("%s %s%s: %lld outputs of %d cases of %d families, %lld differ\n", gla_cuda_rung_name(lanes[_i].rung),
+           way_names[lanes[_i].ways], lanes[_i].segment ? " in segments" : "", (long long)compared, taken, families,
+           (long long)differing);
     ck_assert_int_eq(differing, 0);
     ck_assert_int_ge(families, 20);
     ck_assert_int_gt(compared, 100000);
@@ -196,8 +205,9 @@ START_TEST(test_bits_of_shapes) {
     compared = differing = 0;
     for (int n = 0; n < SHAPES * TYPES; n++) taken += try(_i, "mild", n % SHAPES, n / SHAPES, false);
     for (int n = 0; n < SHAPES; n++) taken += try(_i, "mild", n, 0, true);
-    printf("%s %s: %lld outputs of %d shapes, %lld differ\n", gla_cuda_rung_name(lanes[_i].rung),
-           lanes[_i].segment ? "in segments" : "whole", (long long)compared, taken, (long long)differing);
+    printf("%s %s%s: %lld outputs of %d shapes, %lld differ\n", gla_cuda_rung_name(lanes[_i].rung),
+           way_names[lanes[_i].ways], lanes[_i].segment ? " in segments" : "", (long long)compared, taken,
+           (long long)differing);
     ck_assert_int_eq(differing, 0);
     ck_assert_int_gt(taken, SHAPES);
 }
@@ -205,16 +215,32 @@ END_TEST
 
 /* A gradient asked for alone is the one asked for with the others. */
 START_TEST(test_single_outputs) {
+    int taken = 0;
+    compared = differing = 0;
     for (int name = GLA_O; name < GLA_OUTPUTS; name++) {
         gla_generated g;
+        if (name == GLA_DGV || !(outputs_of(lanes[_i].ways) >> name & 1)) continue;
         ck_assert(make_case(&g, "mild", &shapes[6], &types[0], true, test_seed()));
-        gla_host_run how = {.rung = GLA_CUDA_RECURRENT, .dtype = GLA_CUDA_BF16, .gates = GLA_CUDA_F32};
-        how.outputs = 1u << name;
-        compared = differing = 0;
-        if (name != GLA_DGV) ck_assert(check_case(&g, how, NULL));
-        ck_assert_int_eq(differing, 0);
+        gla_host_run how = {.rung = lanes[_i].rung,
+                            .segment = lanes[_i].segment,
+                            .dtype = GLA_CUDA_BF16,
+                            .gates = GLA_CUDA_F32,
+                            .outputs = 1u << name};
+        taken += check_case(&g, how, lanes[_i].form, name > GLA_FINAL_STATE);
         gla_generated_free(&g);
     }
+    ck_assert_int_eq(differing, 0);
+    ck_assert_int_gt(taken, 0);
+}
+END_TEST
+
+/* Gates too strong for one reference in a chunk, in some channels and in all. */
+START_TEST(test_strong_gates) {
+    int taken = 0;
+    compared = differing = 0;
+    for (int i = 0; i < 2; i++) taken += try(_i, i ? "reset" : "strong", 6, 0, false);
+    ck_assert_int_eq(differing, 0);
+    ck_assert_int_gt(taken, 0);
 }
 END_TEST
 
@@ -229,7 +255,8 @@ static Suite *suite(void) {
     Suite *s = suite_create("fast/cuda/bits");
     tcase_add_loop_test(case_of(s, "families"), test_bits_of_families, 0, LANES);
     tcase_add_loop_test(case_of(s, "shapes"), test_bits_of_shapes, 0, LANES);
-    tcase_add_test(case_of(s, "single"), test_single_outputs); /* short: for compute-sanitizer */
+    tcase_add_loop_test(case_of(s, "single"), test_single_outputs, 0, LANES); /* short: for ./sanitize */
+    tcase_add_loop_test(case_of(s, "strong"), test_strong_gates, 0, LANES);   /* likewise */
     return s;
 }
 

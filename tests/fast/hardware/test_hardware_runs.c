@@ -5,6 +5,7 @@
  * taken apart adds up to the whole.
  */
 #include "compare/cases.h"
+#include "compare/io/profile_file.h"
 #include "compare/judge.h"
 #include "fast/hardware/hardware_name.h"
 #include "tests/fast/hardware/hardware_testing.h"
@@ -31,9 +32,18 @@ static const system_row systems[] = {
 };
 enum { SYSTEMS = sizeof systems / sizeof *systems };
 
-static const char *const forms[] = {"recurrent",          "parallel",       "chunkwise:64:16",
-                                    "chunkwise:16:16",    "chunkwise:7:3",  "chunkwise:64:16+materialised",
-                                    "chunkwise-factored", "parallel-naive", "chunkwise-centred"};
+static const char *const forms[] = {"recurrent",
+                                    "parallel",
+                                    "chunkwise:64:16",
+                                    "chunkwise:16:16",
+                                    "chunkwise:7:3",
+                                    "chunkwise:64:16+materialised",
+                                    "chunkwise-factored",
+                                    "parallel-naive",
+                                    "chunkwise-centred",
+                                    "chunkwise-paired",
+                                    "chunkwise-paired:16:0",
+                                    "chunkwise-paired:64:11"};
 enum { FORMS = sizeof forms / sizeof *forms };
 
 static gla_generated problem_of(gla_case_spec spec) {
@@ -134,6 +144,36 @@ START_TEST(profiles_describe_the_hardware) {
     run_free(&run);
     gla_truth_free(&truth);
     gla_generated_free(&made);
+}
+END_TEST
+
+/* Where few tokens write it shows that a centred operand is rounded in every pair: what the
+ * built-in profiles do not declare, and the files do. */
+START_TEST(centred_operands_need_their_profile) {
+    static const struct {
+        const char *form, *declared, *file;
+    } lanes[] = {{"chunkwise-paired:64", "chunk-bf16", "data/profiles/paired-bf16.json"},
+                 {"chunkwise-paired:64:11", "chunk-f16", "data/profiles/paired-f16.json"}};
+    static const char *const families[] = {"large-small", "impulse", "strong", "reset"};
+    const system_row *system = &systems[_i ? 4 : 0];
+    int failures = 0;
+    for (int f = 0; f < 4; f++) {
+        gla_generated made = problem_of((gla_case_spec){
+            .family = families[f], .T = 130, .H = 1, .dk = 64, .dv = 48, .seed = 1, .dtype = system->stored});
+        gla_truth truth = truth_of(&made.problem);
+        test_run run = hardware_run(&made.problem, form_named(lanes[_i].form, true), system->name);
+        gla_profile profile;
+        gla_error err = {0};
+        ck_assert_msg(gla_profile_find(lanes[_i].file, &profile, &err) == GLA_OK, "%s", err.what);
+        gla_judgement judged = judge_run(&made.problem, &truth, &run, &gla_binary32_format, &profile);
+        check_passes(&judged, made.name);
+        judged = judge_run(&made.problem, &truth, &run, &gla_binary32_format, gla_profile_named(lanes[_i].declared));
+        failures += judged.verdict == GLA_FAIL;
+        run_free(&run);
+        gla_truth_free(&truth);
+        gla_generated_free(&made);
+    }
+    ck_assert_int_ge(failures, 1);
 }
 END_TEST
 
@@ -295,6 +335,7 @@ static Suite *suite(void) {
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, every_formulation_and_route_passes, 0, SYSTEMS);
     tcase_add_loop_test(t, profiles_describe_the_hardware, 0, SYSTEMS);
+    tcase_add_loop_test(t, centred_operands_need_their_profile, 0, 2);
     tcase_add_loop_test(t, awkward_problems_pass, 0, test_long() ? 400 : 24);
     tcase_add_loop_test(t, eight_bits_run, 0, 2);
     tcase_add_test(t, every_listed_system_runs);

@@ -18,6 +18,10 @@ static gla_form random_form(test_random *r, gla_formulation kind) {
         form.c = random_between(r, 1, form.C);
         form.materialised = kind == GLA_CHUNKWISE && random_chance(r, 0.5);
     }
+    if (kind == GLA_CHUNKWISE_PAIRED) {
+        form.C = random_between(r, 1, 9);
+        form.limit = random_between(r, 0, 6);
+    }
     if (random_chance(r, 0.3)) form.split = random_between(r, 1, 3) * (form.C && kind >= GLA_CHUNKWISE ? form.C : 3);
     do form.route = (gla_gate_route)random_between(r, 0, GLA_ROUTES - 1);
     while (!gla_route_available(kind, form.route));
@@ -45,6 +49,8 @@ static void check_all_forms(uint32_t shape, double resets) {
     for (int i = 0; i < 3; i++)
         check_against(&truth, &x, random_form(&r, GLA_CHUNKWISE), "mpfr:256", TOLERANCE, (int)shape);
     check_against(&truth, &x, random_form(&r, GLA_CHUNKWISE_CENTRED), "mpfr:256", TOLERANCE, (int)shape);
+    for (int i = 0; i < 2; i++)
+        check_against(&truth, &x, random_form(&r, GLA_CHUNKWISE_PAIRED), "mpfr:256", TOLERANCE, (int)shape);
     if (resets == 0) {
         check_against(&truth, &x, random_form(&r, GLA_PARALLEL_NAIVE), "mpfr:1024", TOLERANCE, (int)shape);
         check_against(&truth, &x, random_form(&r, GLA_CHUNKWISE_FACTORED), "mpfr:1024", TOLERANCE, (int)shape);

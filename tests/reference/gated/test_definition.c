@@ -154,8 +154,13 @@ END_TEST
 
 /* Gates of 0 are no gates (linear attention), and an absent initial state is a zero one. */
 START_TEST(absent_is_zero) {
-    static const char *const forms[] = {
-        "recurrent", "parallel", "parallel-naive", "chunkwise:3:2", "chunkwise-factored:3", "chunkwise-centred:4:2"};
+    static const char *const forms[] = {"recurrent",
+                                        "parallel",
+                                        "parallel-naive",
+                                        "chunkwise:3:2",
+                                        "chunkwise-factored:3",
+                                        "chunkwise-centred:4:2",
+                                        "chunkwise-paired:4:0"};
     test_problem x;
     problem_golden(&x, true);
     memset(x.at[GLA_IN_GK], 0, 28 * sizeof(double));
@@ -183,7 +188,7 @@ static Suite *suite(void) {
     tcase_set_timeout(t, 60);
     tcase_add_test(t, definition);
     tcase_add_test(t, scalar_gate_on_either_side);
-    tcase_add_loop_test(t, absent_is_zero, 0, 5);
+    tcase_add_loop_test(t, absent_is_zero, 0, 7);
     suite_add_tcase(s, t);
     return s;
 }

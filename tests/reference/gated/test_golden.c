@@ -121,6 +121,15 @@ START_TEST(centred) {
 }
 END_TEST
 
+/* No channel, some channels, all channels pair by pair: the gates of a chunk add up to some nats. */
+START_TEST(paired) {
+    static const char *const forms[] = {"chunkwise-paired",     "chunkwise-paired:1",   "chunkwise-paired:4",
+                                        "chunkwise-paired:7:0", "chunkwise-paired:4:0", "chunkwise-paired:3:1",
+                                        "chunkwise-paired:7:2", "chunkwise-paired:7:3", "chunkwise-paired:100:4"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) check_form(cases[_i], form_named(forms[i], true));
+}
+END_TEST
+
 /* sum_j W_j x_j with W the stream of seed 99. */
 static const struct {
     const char *which;
@@ -188,6 +197,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(t, parallel, 0, 2);
     tcase_add_loop_test(t, chunkwise, 0, 2);
     tcase_add_loop_test(t, centred, 0, 2);
+    tcase_add_loop_test(t, paired, 0, 2);
     suite_add_tcase(s, t);
     return s;
 }

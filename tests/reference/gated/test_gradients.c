@@ -125,11 +125,20 @@ static void check_elements(const test_problem *x, mpfr_t *const exact[GRADIENTS]
 
 /* Each formulation with each route it has; the unsafe ones too, which only overflow where exponents are bounded. */
 static void check_every_form(const test_problem *x, mpfr_t *const exact[GRADIENTS], bool resets) {
-    static const char *const forms[] = {
-        "recurrent",     "parallel",       "chunkwise:3:2",         "chunkwise:4:4",
-        "chunkwise:1:1", "chunkwise:16:3", "chunkwise-centred:5:2", "chunkwise-factored:3",
-        "parallel-naive"};
-    for (int f = 0; f < (resets ? 6 : 8); f++) {
+    static const char *const forms[] = {"recurrent",
+                                        "parallel",
+                                        "chunkwise:3:2",
+                                        "chunkwise:4:4",
+                                        "chunkwise:1:1",
+                                        "chunkwise:16:3",
+                                        "chunkwise-centred:5:2",
+                                        "chunkwise-paired:1",
+                                        "chunkwise-paired:5:0",
+                                        "chunkwise-paired:16:1",
+                                        "chunkwise-paired:64",
+                                        "chunkwise-factored:3",
+                                        "parallel-naive"};
+    for (int f = 0; f < (resets ? 11 : 13); f++) {
         gla_form form = form_named(forms[f], true);
         for (int route = 0; route < GLA_ROUTES; route++) {
             form.route = (gla_gate_route)route;

@@ -71,9 +71,11 @@ static void check_trap(const char *form, trap_system in, gla_input side, double 
     problem_free(&x);
 }
 
-static const char *const safe_forms[] = {"recurrent",       "parallel",       "chunkwise:64:16",
-                                         "chunkwise:64:64", "chunkwise:16:4", "chunkwise-centred:64:16"};
-enum { SAFE_FORMS = 6 };
+static const char *const safe_forms[] = {"recurrent",           "parallel",
+                                         "chunkwise:64:16",     "chunkwise:64:64",
+                                         "chunkwise:16:4",      "chunkwise-centred:64:16",
+                                         "chunkwise-paired:64", "chunkwise-paired:16:0"};
+enum { SAFE_FORMS = 8 };
 
 /* Every safe form is finite and accurate whatever the gate. */
 static void check_safe(trap_system in, gla_input side, double g, int64_t T, double tol) {
@@ -94,7 +96,7 @@ static void check_safe(trap_system in, gla_input side, double g, int64_t T, doub
     problem_free(&x);
 }
 
-/* Multiples of 1/16 on both sides of the limits 88.72/16 = 5.545 and 88.72/64 = 1.386, of the centred form's own steps
+/* Multiples of 1/16 on both sides of the limits 88.72/16 = 5.545 and 88.72/64 = 1.386, of the centred forms' own steps
  * at 76/64 and 76/16, and far past them. */
 static const double gates[] = {-0.125, -1.1875, -1.25, -1.375, -1.5, -2, -4.75, -4.8125, -5.5, -5.625, -30};
 enum { GATES = 11 };

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fused forward kernel's plan for one (output or not, dk, columns, dtype of gates): its warpgroups, their
+ * registers, its shared memory and the barriers that hand it round.
+ *
+ * Chunk n lives in slot n % SLOTS of each ring. Who hands what to whom:
+ *     landed_g    load -> gates           g has arrived
+ *     summed      gates -> prep           sums, leave, mild
+ *     freed_g     prep -> load, gates     g and its sums are not needed any more
+ *     landed      load -> prep            q and k have arrived
+ *     ready       prep -> state           a step stands in q, k, P, f
+ *     used        state -> prep           it has been used, the chunk needs another
+ *     freed       state -> load, prep     q, k, P, f are not needed any more
+ *     landed_v    load -> state           v has arrived
+ *     written     state -> store          o stands in v's place
+ *     freed_v     store -> load           v's place can be written
+ */
+#ifndef GLA_FUSED_PLAN_CUH
+#define GLA_FUSED_PLAN_CUH
+
+#include "fused_numbers.cuh"
+
+namespace fused {
+
+/* OUTPUT: o and the final state; else what a segment adds to a zero state. GROUPS: state warpgroups, of 64 columns
+ * each. TEAMS: prep warpgroups, which take chunks in turn. */
+template <bool OUTPUT_, int DK_, int GROUPS_, typename Gate_> struct plan {
+    typedef Gate_ Gate;
+    enum { OUTPUT = OUTPUT_, DK = DK_, GROUPS = GROUPS_, TEAMS = DK == 256 ? 1 : 2 };
+    enum { PANELS = DK / 64, WIDE = sizeof(Gate) == 4 };
+
+    /* Registers a thread; what the launch has is 65536 / THREADS on average. */
+    enum { THREADS = 128 * (1 + TEAMS + GROUPS) };
+    enum { STATE = GROUPS == 1 ? 240 : DK == 256 ? (OUTPUT ? 208 : 168) : DK == 128 && OUTPUT ? 160 : 112 };
+    enum { PREP = GROUPS == 1 ? 104 : DK == 256 ? 64 : STATE == 160 ? 64 : 80 };
+    enum { SERVICE = GROUPS == 1 ? 64 : STATE == 112 || STATE == 168 ? 96 : 32 };
+
+    /* A prep warp has 64 channels, two a lane, and SLAB tokens. */
+    enum { SLABS = 4 / PANELS, SLAB = C / SLABS };
+
+    /* Slots of the rings: as many as there is memory for. */
+    enum {
+        QK = DK == 256   ? 2
+             : DK == 128 ? 3
+                         : 4,
+        V = DK == 256   ? 3 - GROUPS
+            : DK == 128 ? (GROUPS == 2 && WIDE ? 2 : 3)
+                        : 4,
+        G = DK == 256   ? 2 - WIDE
+            : DK == 128 ? (WIDE ? 2 : 5 - GROUPS)
+                        : 3,
+        P = DK == 256 ? 1 : 3
+    };
+};
+
+template <typename Plan> struct shared_memory {
+    struct {
+        uint8_t q[Plan::PANELS * PANEL], k[Plan::PANELS * PANEL];
+    } qk[Plan::QK];
+    uint8_t v[Plan::V][Plan::GROUPS * PANEL]; /* becomes o */
+    uint8_t P[Plan::P][PANEL];
+    typename Plan::Gate g[Plan::G][C * Plan::DK];
+    struct {
+        float before[Plan::SLABS][Plan::DK]; /* of gates, before each slab's first token; of slab 0: nothing */
+        float total[Plan::DK];
+        float leave[Plan::DK]; /* of the step before the chunk */
+        int mild;
+    } sums[Plan::G];
+    float f[Plan::QK][Plan::DK];
+    struct step step[Plan::QK];
+    int whole[Plan::V][Plan::GROUPS]; /* a tile of o is to be stored */
+    uint32_t steps_used[Plan::QK];    /* the parity of `used` */
+    uint64_t landed_g[Plan::G], summed[Plan::G], freed_g[Plan::G];
+    uint64_t landed[Plan::QK], ready[Plan::QK], used[Plan::QK], freed[Plan::QK];
+    uint64_t landed_v[Plan::V], written[Plan::V], freed_v[Plan::V];
+};
+
+/* Named barriers; each team and each state group has its own. */
+enum { BAR_GATES = 1, BAR_PREP = 2, BAR_STATE = 4 };
+enum { GATE_THREADS = 64 };
+
+template <int SLOTS> __device__ inline void start(uint64_t (&barrier)[SLOTS], uint32_t arrivals) {
+    for (int i = 0; i < SLOTS; i++) ptx::barrier_init(ptx::shared_address(&barrier[i]), arrivals);
+}
+
+/* Until chunk n has passed this barrier of a ring; chunks before the first have. Whoever asks must know that chunk
+ * n - SLOTS has: a barrier tells two phases apart, no more. */
+template <int SLOTS> __device__ inline void wait_for(uint64_t (&barrier)[SLOTS], int n) {
+    if (n >= 0) ptx::barrier_wait(ptx::shared_address(&barrier[n % SLOTS]), n / SLOTS & 1);
+}
+
+template <int SLOTS> __device__ inline bool has_passed(uint64_t (&barrier)[SLOTS], int n) {
+    return n < 0 || ptx::barrier_passed(ptx::shared_address(&barrier[n % SLOTS]), n / SLOTS & 1);
+}
+
+/* Two numbers as operands, rounded. */
+__device__ inline uint32_t rounded(float x, float y) {
+    __nv_bfloat162 two = __floats2bfloat162_rn(x, y);
+    return *(uint32_t *)&two;
+}
+
+/* One arrival for the warp. */
+__device__ inline void warp_arrives(uint64_t *barrier) {
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) ptx::barrier_arrive(ptx::shared_address(barrier));
+}
+
+/* Barriers as the roles arrive at them: one thread of load and store, else once a warp. */
+template <typename Plan> __device__ void start_barriers(shared_memory<Plan> &m) {
+    const int gates = GATE_THREADS / 32, team = 4, states = Plan::GROUPS * 4;
+    start(m.landed_g, 1);
+    start(m.summed, gates);
+    start(m.freed_g, team);
+    start(m.landed, 1);
+    start(m.ready, team);
+    start(m.used, states);
+    start(m.freed, states);
+    start(m.landed_v, 1);
+    start(m.written, states);
+    start(m.freed_v, 1);
+    for (int s = 0; s < Plan::QK; s++) m.steps_used[s] = 0;
+}
+
+} // namespace fused
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The delta core: one sequence of one head of (spec 9-11)
+ *     Z_t = diag(e^g_t) S_{t-1} ;  u_t = beta_t (v_t - Z_t^T k_t) ;  S_t = Z_t + k_t u_t^T ;  o_t = s S_t^T q_t
+ *         so S_t = (I - beta_t k_t k_t^T) diag(e^g_t) S_{t-1} + beta_t k_t v_t^T
+ * Decay first, then the prediction's error against the decayed state, then read. With a gate per channel it is Kimi
+ * Delta Attention, with a gate per head Gated DeltaNet, without a gate DeltaNet. u_t are the pseudo-values: given them
+ * it is the gated core with v = u (L7), and within a chunk they solve a unit lower triangular system.
+ *
+ * Stable where 0 <= beta |k|^2 <= 2: I - beta k k^T then expands nothing. Beyond it, identical keys make the numbers
+ * grow like |1 - beta |k|^2|^t.
+ */
+#ifndef GLASSBOX_DELTA_H
+#define GLASSBOX_DELTA_H
+
+#include "../glassbox.h"
+#include "../verbs.h"
+
+/* All matrices in one number system. Inputs marked (a) may be absent; outputs are made by the caller. */
+typedef struct delta_slice {
+    gla_numbers *in;
+    size_t T, dk, dv;
+    gla_matrix s;       /* [1,1] scale */
+    gla_matrix q, k, v; /* [T,dk] [T,dk] [T,dv] */
+    gla_matrix g;       /* (a) log gate: [T,dk] per channel, [T,1] per head; -inf is an exact reset */
+    gla_matrix beta;    /* [T,1] write strength */
+    gla_matrix S0;      /* [dk,dv] */
+    gla_matrix o, ST;   /* [T,dv], [dk,dv] out */
+    /* backward only */
+    gla_matrix d_o, dST;     /* [T,dv], [dk,dv] in */
+    gla_matrix dq, dk_, dv_; /* [T,dk] [T,dk] [T,dv] out */
+    gla_matrix dg;           /* (a) as g; present when g is */
+    gla_matrix dbeta;        /* [T,1] out */
+    gla_matrix dS0;          /* [dk,dv] out */
+} delta_slice;
+
+/* How a chunk comes by its pseudo-values U = X diag(beta) (V - Kg S), X = (I+L)^-1, and which backward goes with it. */
+typedef enum delta_solver {
+    DELTA_SOLVE,      /* forward substitution for U; back through the transposed system (pseudo_solve.c) */
+    DELTA_UT,         /* W = X beta Kg, U0 = X beta V, U = U0 - W S, X row by row; back through X (pseudo_ut.c) */
+    DELTA_UT_BLOCKED, /* the same, X by blocks of c (inverse.c) */
+    DELTA_UT_PRODUCT, /* the same, X = (I-L)(I+L^2)(I+L^4)...: UNSAFE, kept to be seen failing on equal keys */
+    DELTA_SOLVERS
+} delta_solver;
+extern const char *const delta_solver_names[DELTA_SOLVERS]; /* solve ut ut-blocked ut-product */
+
+/* form.kind: recurrent, parallel, chunkwise, or chunkwise-factored (a gate per channel by one anchor for the chunk:
+ * UNSAFE). form.split must be 0. The solver counts for all but recurrent; ut-blocked is for chunks. */
+typedef struct delta_form {
+    gla_form form;
+    delta_solver solver;
+    bool bounded; /* scores of diagonal sub-blocks by one anchor amid the block: UNSAFE unless c |g| / 2 stays below
+                     ln(max); for a gate per channel (bounded.h) */
+} delta_form;
+
+/* Is there such a formulation, and can it form dg by this route? */
+bool delta_available(const delta_form *form);
+
+/* Each runs forward, and backward if form->form.backward. Failures are left in slice->in->status; a form that is not
+ * available is GLA_UNSUPPORTED there. */
+typedef void delta_run(const delta_slice *x, const delta_form *form);
+void delta_recurrent(const delta_slice *x, const delta_form *form);
+void delta_parallel(const delta_slice *x, const delta_form *form);
+void delta_chunkwise(const delta_slice *x, const delta_form *form);
+/* The one of them that form->form.kind names. */
+void delta_run_form(const delta_slice *x, const delta_form *form);
+
+/* Att [T,T], lower: O = Att V when S_0 = 0. Att = P X diag(beta), P the scores of sQ with K, X by substitution. */
+void delta_attention(const delta_slice *x, gla_matrix Att);
+
+#endif

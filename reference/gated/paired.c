@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * GLA, chunkwise with one reference in the centre of each chunk for every channel that can bear it, and pair by pair
+ * for the others: what the CUDA kernels whose chunks are independent of each other compute, in their order.
+ *
+ * A chunk is m <= C tokens; its factors into, out, enter, leave, mid, and which channels are strong: paired_side.h.
+ * With Qh = sQ*into, Kh = K*out, Vh = V*vout, dOh = dO*vinto as operands and S the state before the chunk, per channel
+ *     state    Sh = e^enter * S ;  A = mid*Sh + Kh^T Vh ;  S' = e^leave * A ;  between chunks one factor e^(leave +
+ * enter') scores   P = lower(Qh Kh^T) over mild channels + sum over strong ones of pairs ;  dP likewise from dOh, Vh
+ *     output   O = vinto*(Qh Sh + P Vh), strong value channels: vinto*(Qh Sh) + pairs
+ *     adjoint  G of A: from the next chunk's dSh by the same factors ;  dSh = mid*G + Qh^T dOh
+ *     dQ = s into*(dOh Sh^T + dP Kh) ;  dK = out*(Vh G^T + dP^T Qh) ;  dV = vout*(Kh G + P^T dOh) ;  strong: pairs
+ *     dg       mild: L4 from the operands themselves, as in centred.c; strong: L5, nothing cancels (gate_gradient.h)
+ * Every chunk is made from Sh and G alone. Order of operations: here and in paired_side.c, line by line.
+ *
+ * Range. A mild channel's factors are within e^(+-limit/2) of each other and of 1: with limit 76 every product of two
+ * is below 2^110, so P stays finite in binary32 while |q||k| does not pass 2^17 per channel, above the diagonal too,
+ * and crossings are above 2^-110. f16 operands ask for limit 11. A strong channel has no exponent above 0, for any
+ * gate, -inf included, and no difference of sums. The gates decide, channel by channel, nothing else.
+ */
+#include <math.h>
+
+#include "operand.h"
+#include "paired_side.h"
+
+typedef struct chunk {
+    size_t first, m;
+    paired_side key, value;
+    gla_matrix sq, k, v;   /* [m,.] */
+    gla_matrix Qh, Kh, Vh; /* as operands */
+} chunk;
+
+/* The sequence, with every stride-th entering Sh kept (stride 0: none). */
+typedef struct walk {
+    const gated_slice *x;
+    const gla_form *form;
+    size_t count, stride;
+    gla_matrix sq, kept; /* [T,dk]; [kept*dk,dv] */
+} walk;
+
+static gla_matrix some_rows(gla_matrix A, size_t first, size_t m) { return gla_absent(A) ? A : gla_rows(A, first, m); }
+
+static gla_matrix rows_of(gla_matrix A, const chunk *u) { return some_rows(A, u->first, u->m); }
+
+static size_t tokens_in(const walk *w, size_t index) {
+    size_t C = (size_t)w->form->C, left = w->x->T - index * C;
+    return left < C ? left : C;
+}
+
+static paired_side side_at(const walk *w, gla_matrix gates, size_t index) {
+    return paired_side_of(some_rows(gates, index * (size_t)w->form->C, tokens_in(w, index)), (double)w->form->limit);
+}
+
+static chunk chunk_at(const walk *w, size_t index) {
+    const gated_slice *x = w->x;
+    x->in->chunk = (int64_t)index;
+    chunk u = {.first = index * (size_t)w->form->C, .m = tokens_in(w, index)};
+    u.key = side_at(w, x->gk, index);
+    u.value = side_at(w, x->gv, index);
+    u.sq = rows_of(w->sq, &u);
+    u.k = rows_of(x->k, &u);
+    u.v = rows_of(x->v, &u);
+    u.Qh = gated_operand(u.sq, u.key.into, GLA_SITE_Q_DECAYED);
+    u.Kh = gated_operand(u.k, u.key.out, GLA_SITE_K_DECAYED);
+    u.Vh = gated_operand(u.v, u.value.out, GLA_SITE_V_DECAYED);
+    return u;
+}
+
+/* The factor from A of chunk index - 1 into Sh of chunk index, [1,D]; from the start of the sequence, and at its end,
+ * e^enter or e^leave alone. Absent without the gate. */
+static gla_matrix crossing(const walk *w, gla_matrix gates, size_t index) {
+    if (gla_absent(gates) || w->count == 0) return (gla_matrix){0};
+    gla_matrix z = gla_new(w->x->in, 1, gates.cols);
+    if (index > 0) gla_copy(z, side_at(w, gates, index - 1).leave);
+    if (index == 0)
+        gla_copy(z, side_at(w, gates, index).enter);
+    else if (index < w->count)
+        gla_add(z, z, side_at(w, gates, index).enter);
+    gla_exp(z, z);
+    return z;
+}
+
+static void cross(const walk *w, gla_matrix S, size_t index) {
+    size_t mark = gla_mark(S.in);
+    gla_decay(S, crossing(w, w->x->gk, index), crossing(w, w->x->gv, index));
+    gla_release(S.in, mark);
+}
+
+/* ---- forward ---- */
+
+static gla_matrix scores_of(const chunk *u) {
+    gla_matrix P = gla_new(u->Qh.in, u->m, u->m);
+    gla_product(P, paired_mild(&u->key, u->Qh), gla_transposed(u->Kh));
+    paired_scores(&u->key, P, u->sq, u->k);
+    gla_lower(P, false);
+    gla_round_at(P, GLA_SITE_SCORE);
+    return P;
+}
+
+/* The value side, read with S as operand; d_o and its operand are absent in a forward run. */
+static paired_roles value_roles(const chunk *u, gla_matrix Sr, gla_matrix P, gla_matrix d_o, gla_matrix dOh) {
+    paired_roles r = {.reader = d_o, .writer = u->v, .W = P, .inter = {.reader = dOh, .writer = u->Vh}};
+    r.inter.dreader = gla_new(Sr.in, u->m, Sr.cols);
+    gla_product(r.inter.dreader, u->Qh, Sr);
+    return r;
+}
+
+static gla_matrix output_of(const chunk *u, gla_matrix S) {
+    paired_roles r =
+        value_roles(u, gated_rounded(S, GLA_SITE_STATE_READ), scores_of(u), (gla_matrix){0}, (gla_matrix){0});
+    r.dreader = gated_weighed(r.inter.dreader, (gla_matrix){0});
+    gla_product(r.dreader, r.W, u->Vh);
+    return paired_read(&u->value, &r);
+}
+
+/* Sh becomes A. */
+static void write_chunk(const chunk *u, gla_matrix S) {
+    gla_decay(S, u->key.mid, u->value.mid);
+    gla_product(S, gla_transposed(u->Kh), u->Vh);
+    gla_round_at(S, GLA_SITE_STATE);
+}
+
+static void run_forward(const walk *w) {
+    const gated_slice *x = w->x;
+    gla_copy(x->ST, x->S0);
+    for (size_t n = 0; n < w->count; n++) {
+        size_t mark = gla_mark(x->in);
+        cross(w, x->ST, n);
+        if (w->stride && n % w->stride == 0) gla_copy(gla_rows(w->kept, n / w->stride * x->dk, x->dk), x->ST);
+        chunk u = chunk_at(w, n);
+        gla_copy(rows_of(x->o, &u), output_of(&u, x->ST));
+        write_chunk(&u, x->ST);
+        gla_release(x->in, mark);
+    }
+    cross(w, x->ST, w->count);
+}
+
+/* ---- backward ---- */
+
+/* Sh as it enters chunk index, replayed from the last kept one. */
+static gla_matrix state_entering(const walk *w, size_t index) {
+    const gated_slice *x = w->x;
+    gla_matrix S = gla_new(x->in, x->dk, x->dv);
+    size_t from = index / w->stride;
+    gla_copy(S, gla_rows(w->kept, from * x->dk, x->dk));
+    for (size_t n = from * w->stride; n < index; n++) {
+        size_t mark = gla_mark(x->in);
+        chunk u = chunk_at(w, n);
+        write_chunk(&u, S);
+        cross(w, S, n + 1);
+        gla_release(x->in, mark);
+    }
+    return S;
+}
+
+static gla_matrix score_gradient(const chunk *u, gla_matrix d_o, gla_matrix dOh) {
+    gla_matrix dP = gla_new(dOh.in, u->m, u->m);
+    gla_product(dP, paired_mild(&u->value, dOh), gla_transposed(u->Vh));
+    paired_scores(&u->value, dP, d_o, u->v);
+    gla_lower(dP, false);
+    gla_round_at(dP, GLA_SITE_DSCORE);
+    return dP;
+}
+
+static paired_roles key_roles(const chunk *u, gla_matrix Sr, gla_matrix Gr, gla_matrix d_o, gla_matrix dOh) {
+    gla_matrix dQi = gla_new(Sr.in, u->m, Sr.rows), dKi = gla_new(Sr.in, u->m, Sr.rows);
+    gla_product(dQi, dOh, gla_transposed(Sr));
+    gla_product(dKi, u->Vh, gla_transposed(Gr));
+    return (paired_roles){u->sq, u->k, score_gradient(u, d_o, dOh), {u->Qh, dQi, u->Kh, dKi}, {0}, {0}};
+}
+
+/* S with one side's mid, [1,dk] or [1,dv], as the other side's gate gradient reads it. */
+static gla_matrix through(gla_matrix Sr, gla_matrix mid, gla_matrix vmid) {
+    gla_matrix z = gated_weighed(Sr, (gla_matrix){0});
+    gla_decay(z, mid, vmid);
+    return z;
+}
+
+static void gate_gradients(const gated_slice *x, const chunk *u, const paired_roles *key, const paired_roles *value,
+                           gla_matrix Sr, gla_matrix Gr) {
+    const gla_matrix none = {0};
+    if (!gla_absent(x->gk)) paired_gate_gradient(&u->key, key, rows_of(x->dgk, u), through(Sr, none, u->value.mid), Gr);
+    if (!gla_absent(x->gv))
+        paired_gate_gradient(&u->value, value, rows_of(x->dgv, u), gla_transposed(through(Sr, u->key.mid, none)),
+                             gla_transposed(Gr));
+}
+
+/* The gradients of a chunk; G becomes dSh. */
+static void chunk_back(const gated_slice *x, const chunk *u, gla_matrix S, gla_matrix G) {
+    gla_matrix Sr = gated_rounded(S, GLA_SITE_STATE_READ), Gr = gated_rounded(G, GLA_SITE_DSTATE_READ);
+    gla_matrix d_o = rows_of(x->d_o, u), dOh = gated_weighed(d_o, u->value.into);
+    paired_roles value = value_roles(u, Sr, scores_of(u), d_o, dOh), key = key_roles(u, Sr, Gr, d_o, dOh);
+    value.inter.dwriter = gla_new(x->in, u->m, x->dv);
+    gla_product(value.inter.dwriter, u->Kh, Gr);
+    paired_add_products(&value);
+    paired_add_products(&key);
+
+    gla_scale(rows_of(x->dq, u), paired_read(&u->key, &key), x->s);
+    gla_copy(rows_of(x->dk_, u), paired_written(&u->key, &key));
+    gla_copy(rows_of(x->dv_, u), paired_written(&u->value, &value));
+    gate_gradients(x, u, &key, &value, Sr, Gr);
+
+    gla_decay(G, u->key.mid, u->value.mid);
+    gla_product(G, gla_transposed(u->Qh), dOh);
+    gla_round_at(G, GLA_SITE_DSTATE);
+}
+
+static void run_backward(const walk *w) {
+    gla_matrix G = w->x->dS0;
+    gla_copy(G, w->x->dST);
+    cross(w, G, w->count);
+    for (size_t n = w->count; n-- > 0;) {
+        size_t mark = gla_mark(G.in);
+        gla_matrix S = state_entering(w, n);
+        chunk u = chunk_at(w, n);
+        chunk_back(w->x, &u, S, G);
+        cross(w, G, n);
+        gla_release(G.in, mark);
+    }
+}
+
+void gated_chunkwise_paired(const gated_slice *x, const gla_form *form) {
+    gla_numbers *n = x->in;
+    size_t mark = gla_mark(n), C = (size_t)form->C;
+    walk w = {.x = x, .form = form, .count = (x->T + C - 1) / C, .sq = gla_new(n, x->T, x->dk)};
+    gla_scale(w.sq, x->q, x->s);
+    if (form->backward) {
+        w.stride = w.count ? (size_t)ceil(sqrt((double)w.count)) : 1;
+        w.kept = gla_new(n, (w.count + w.stride - 1) / w.stride * x->dk, x->dv);
+    }
+    if (n->status == GLA_OK) run_forward(&w);
+    if (n->status == GLA_OK && form->backward) run_backward(&w);
+    gla_release(n, mark);
+    n->chunk = -1;
+}

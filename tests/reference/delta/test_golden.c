@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The golden arrays of DeltaNet, Gated DeltaNet and Kimi Delta Attention (data/golden/delta.txt, 40 digits from an
+ * independent implementation) in every formulation, solver and gate route, to 38 digits element by element, at 256
+ * bits; and the published 32-digit checksums of the same arrays. Run from the repository root.
+ */
+#include "deltas.h"
+
+#define GOLDEN_FILE "data/golden/delta.txt"
+#define TOLERANCE 1e-38
+
+static const struct {
+    const char *name;
+    size_t gate;
+} cases[] = {{"deltanet", 0}, {"gated_deltanet", 1}, {"kda", 4}};
+enum { CASES = 3 };
+
+/* Reads array "case.name" into fresh numbers; returns their count, 0 if the file has no such array. */
+static size_t golden_read(const char *name, const char *array, mpfr_t **out) {
+    char line[256], wanted[64], found[64];
+    size_t count = 0;
+    FILE *file = fopen(GOLDEN_FILE, "r");
+    ck_assert_msg(file != NULL, "cannot open %s: run the tests from the repository root", GOLDEN_FILE);
+    snprintf(wanted, sizeof wanted, "%s.%s", name, array);
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "%63s %zu", found, &count) == 2 && strcmp(found, wanted) == 0) break;
+        count = 0;
+    }
+    *out = calloc(count + 1, sizeof **out);
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_ptr_nonnull(fgets(line, sizeof line, file));
+        line[strcspn(line, "\n")] = 0;
+        mpfr_init2((*out)[i], 512);
+        ck_assert_msg(mpfr_set_str((*out)[i], line, 10, MPFR_RNDN) == 0, "%s: bad number '%s'", wanted, line);
+    }
+    fclose(file);
+    return count;
+}
+
+static void golden_clear(mpfr_t *x, size_t count) {
+    for (size_t i = 0; i < count; i++) mpfr_clear(x[i]);
+    free(x);
+}
+
+/* |got - wanted| / |wanted|, one number. */
+static double off_by(const mpfr_t got, const mpfr_t wanted) {
+    distance d;
+    distance_begin(&d);
+    distance_add(&d, got, wanted);
+    return distance_end(&d);
+}
+
+/* One output of a run against its golden array, number by number. */
+static void check_array(const delta_slice *s, test_out name, const char *which, const char *form) {
+    gla_matrix m = delta_output(s, name);
+    if (gla_absent(m)) return;
+    mpfr_t *golden, x;
+    size_t count = golden_read(which, out_names[name], &golden);
+    ck_assert_msg(count > 0 && count == m.rows * m.cols, "%s.%s: %zu golden numbers, %zu made", which, out_names[name],
+                  count, m.rows * m.cols);
+    mpfr_init2(x, 512);
+    for (size_t i = 0; i < count; i++) {
+        s->in->ops->get_mpfr(s->in, x, gla_at(m, i / m.cols, i % m.cols));
+        double apart = off_by(x, golden[i]);
+        ck_assert_msg(apart <= TOLERANCE, "%s %s: %s[%zu] is off by %g", which, form, out_names[name], i, apart);
+    }
+    mpfr_clear(x);
+    golden_clear(golden, count);
+}
+
+/* One form with every gate route it has; returns how many ran. */
+static int check_form(int which, delta_form form) {
+    test_delta x = delta_golden(cases[which].gate);
+    int ran = 0;
+    for (int route = 0; route < GLA_ROUTES; route++) {
+        form.form.route = (gla_gate_route)route;
+        if (!delta_available(&form)) continue;
+        char text[96];
+        delta_form_text(&form, text, sizeof text);
+        delta_slice s = delta_solved(&x, form, "mpfr:256");
+        for (int i = 0; i < OUTS; i++) check_array(&s, (test_out)i, cases[which].name, text);
+        delta_close(&s);
+        ran++;
+    }
+    delta_free(&x);
+    return ran;
+}
+
+START_TEST(recurrent) { ck_assert_int_eq(check_form(_i, delta_form_named("recurrent", DELTA_SOLVE)), 5); }
+END_TEST
+
+START_TEST(parallel) {
+    static const delta_solver solvers[] = {DELTA_SOLVE, DELTA_UT, DELTA_UT_PRODUCT};
+    for (size_t i = 0; i < 3; i++) ck_assert_int_eq(check_form(_i, delta_form_named("parallel", solvers[i])), 5);
+}
+END_TEST
+
+START_TEST(chunkwise) {
+    static const char *const forms[] = {"chunkwise:1:1", "chunkwise:3:2",   "chunkwise:4:4",
+                                        "chunkwise:7:3", "chunkwise:64:16", "chunkwise:4:2+materialised"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        for (int solver = 0; solver < DELTA_SOLVERS; solver++)
+            ck_assert_int_eq(check_form(_i, delta_form_named(forms[i], (delta_solver)solver)), 6);
+}
+END_TEST
+
+/* The unsafe ones are right where nothing overflows. */
+START_TEST(unsafe) {
+    delta_form form = delta_form_named("chunkwise:7:5", DELTA_SOLVE);
+    form.bounded = true;
+    ck_assert_int_eq(check_form(_i, form), 6);
+    ck_assert_int_eq(check_form(_i, delta_form_named("chunkwise-factored:5", DELTA_UT)), 5);
+}
+END_TEST
+
+/* sum_j W_j x_j with W the stream of seed 99; NULL where there is no gate. */
+static const char *const checksums[CASES][OUTS] = {
+    {"1.0622249360383747306850040333668", "1.5297902443306729522747363570066", "-0.39732523613354313615666421626269",
+     "-0.84891597401378344637790196791296", "-0.40995168013635566275137039628944", NULL,
+     "0.43249658676875047480946783097382", "-1.3329074588093313349783361203725"},
+    {"0.19778147813628208948981221749468", "0.66918305203177890735941045448013", "0.16169356219791588755411991388644",
+     "-1.0833489602961451494707263577343", "-0.35655885633484068223442350531706", "0.96495697751741497279633623946361",
+     "0.011313892614266755704135771261239", "-0.20826824586715758260341777101145"},
+    {"0.10104464954433724913134992308045", "0.32680122757505728414670035300294", "0.1476415614028110507956434665126",
+     "-0.98424724946288976676035244790557", "-0.27179179358578920155334702255051",
+     "-0.32836363439643084068852822861549", "-0.074081048832100751930244253555314",
+     "-0.10155247382918241005460701239217"}};
+
+START_TEST(checksum) {
+    test_delta x = delta_golden(cases[_i].gate);
+    delta_slice s = delta_solved(&x, delta_form_named("recurrent", DELTA_SOLVE), "mpfr:256");
+    mpfr_t sum, number, wanted;
+    mpfr_inits2(512, sum, number, wanted, (mpfr_ptr)0);
+    for (int name = 0; name < OUTS; name++) {
+        gla_matrix m = delta_output(&s, (test_out)name);
+        ck_assert_int_eq(gla_absent(m), checksums[_i][name] == NULL);
+        if (gla_absent(m)) continue;
+        uint32_t state = 2654435761u * 99u;
+        mpfr_set_zero(sum, 1);
+        for (size_t i = 0; i < m.rows * m.cols; i++) {
+            s.in->ops->get_mpfr(s.in, number, gla_at(m, i / m.cols, i % m.cols));
+            mpfr_mul_d(number, number, 2 * golden_next(&state) - 1, MPFR_RNDN);
+            mpfr_add(sum, sum, number, MPFR_RNDN);
+        }
+        mpfr_set_str(wanted, checksums[_i][name], 10, MPFR_RNDN);
+        double apart = off_by(sum, wanted);
+        ck_assert_msg(apart <= 1e-30, "%s %s: checksum is off by %g", cases[_i].name, out_names[name], apart);
+    }
+    mpfr_clears(sum, number, wanted, (mpfr_ptr)0);
+    delta_close(&s);
+    delta_free(&x);
+}
+END_TEST
+
+static Suite *suite(void) {
+    Suite *s = suite_create("delta golden values");
+    TCase *t = tcase_create("golden");
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, checksum, 0, CASES);
+    tcase_add_loop_test(t, recurrent, 0, CASES);
+    tcase_add_loop_test(t, parallel, 0, CASES);
+    tcase_add_loop_test(t, chunkwise, 0, CASES);
+    tcase_add_loop_test(t, unsafe, 0, CASES);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void) { return test_main(suite()); }
