@@ -75,7 +75,7 @@ template <typename Plan> __device__ void store(const maps &maps, const place &at
                 ptx::store_box(maps.o, ptx::shared_address(m.v[s] + i * PANEL), column + i * 64, at.h, at.first + n * C,
                                at.b);
         ptx::stores_read();
-        ptx::barrier_arrive(ptx::shared_address(&m.freed_v[s]));
+        arrive(m.freed_v, n);
     }
 }
 

@@ -128,7 +128,7 @@ __device__ void sum_chunks(const gla_cuda_problem &p, const segments &cut, const
 #pragma unroll
             for (int e = 0; e < E; e++) leave[e] = single ? 0 : __fsub_rn(z.sum[e], __fmul_rn(0.5f, z.sum[e]));
         }
-        warp_arrives(&m.summed[n % Plan::G]);
+        arrive(m.summed, n);
     }
     if (Plan::OUTPUT || blockIdx.y > 0) return;
     float *to = cut.decays + ((at.n * p.H + at.h) * (cut.count - 1) + at.segment) * p.dk;

@@ -262,12 +262,12 @@ __global__ void __launch_bounds__(CHUNK_THREADS, DK == 256 ? 1 : 2)
 #pragma unroll
     for (int h = 0; h < HALVES; h++) {
         put_wide<N>(reader ? dQh : dKh, 0, sum.half[h]);
-        __syncthreads();
+        ptx::group_sync(BAR_CHUNK, CHUNK_THREADS);
         finish<N>(p, scale, m, h * N, dQh, dKh);
-        __syncthreads();
+        ptx::group_sync(BAR_CHUNK, CHUNK_THREADS);
         if (p.dg.data && channel >= 0 && channel < N && h * N + channel < p.dk && !is_strong(m, h * N + channel))
             put_gate_gradient<N>(p, m.at, dKh, end[h], channel, h * N + channel);
-        if (h + 1 < HALVES) __syncthreads();
+        ptx::group_sync(BAR_CHUNK, CHUNK_THREADS); /* nobody overwrites, or leaves, before all have read */
     }
 }
 

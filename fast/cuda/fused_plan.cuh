@@ -26,31 +26,35 @@ namespace fused {
  * each. TEAMS: prep warpgroups, which take chunks in turn. */
 template <bool OUTPUT_, int DK_, int GROUPS_, typename Gate_> struct plan {
     typedef Gate_ Gate;
-    enum { OUTPUT = OUTPUT_, DK = DK_, GROUPS = GROUPS_, TEAMS = DK == 256 ? 1 : 2 };
-    enum { PANELS = DK / 64, WIDE = sizeof(Gate) == 4 };
+    enum { OUTPUT = OUTPUT_, DK = DK_, GROUPS = GROUPS_, PANELS = DK / 64, WIDE = sizeof(Gate) == 4 };
+    enum { TEAMS = DK == 64 || (DK == 128 && GROUPS == 1 && !WIDE) ? 2 : 1 };
 
     /* Registers a thread; what the launch has is 65536 / THREADS on average. */
     enum { THREADS = 128 * (1 + TEAMS + GROUPS) };
-    enum { STATE = GROUPS == 1 ? 240 : DK == 256 ? (OUTPUT ? 208 : 168) : DK == 128 && OUTPUT ? 160 : 112 };
-    enum { PREP = GROUPS == 1 ? 104 : DK == 256 ? 64 : STATE == 160 ? 64 : 80 };
-    enum { SERVICE = GROUPS == 1 ? 64 : STATE == 112 || STATE == 168 ? 96 : 32 };
+    enum { STATE = GROUPS == 1 ? 240 : DK == 256 ? (OUTPUT ? 208 : 168) : DK == 128 ? 160 : 112 };
+    enum { PREP = GROUPS == 1 ? 104 : DK == 256 ? 64 : DK == 128 ? 128 : 80 };
+    enum { SERVICE = GROUPS == 1 ? 64 : DK == 256 ? (OUTPUT ? 32 : 96) : DK == 128 ? 56 : 96 };
 
     /* A prep warp has 64 channels, two a lane, and SLAB tokens. */
     enum { SLABS = 4 / PANELS, SLAB = C / SLABS };
 
-    /* Slots of the rings: as many as there is memory for. */
+    /* Slots of the rings: as many as there is memory for. A slot of q and k or of P is always the same team's. */
     enum {
         QK = DK == 256   ? 2
-             : DK == 128 ? 3
+             : DK == 128 ? 2 + TEAMS
                          : 4,
         V = DK == 256   ? 3 - GROUPS
             : DK == 128 ? (GROUPS == 2 && WIDE ? 2 : 3)
                         : 4,
         G = DK == 256   ? 2 - WIDE
-            : DK == 128 ? (WIDE ? 2 : 5 - GROUPS)
+            : DK == 128 ? 3 - WIDE
                         : 3,
-        P = DK == 256 ? 1 : 3
+        P = DK == 256   ? 1
+            : DK == 128 ? 4 - TEAMS
+                        : 4
     };
+    static_assert(QK % TEAMS == 0 && P % TEAMS == 0, "a slot would change teams");
+    static_assert((int)QK >= (int)P && (int)G >= (int)TEAMS, "who waits would lose count of a barrier's phases");
 };
 
 template <typename Plan> struct shared_memory {
@@ -99,17 +103,15 @@ __device__ inline uint32_t rounded(float x, float y) {
     return *(uint32_t *)&two;
 }
 
-/* One arrival for the warp. */
-__device__ inline void warp_arrives(uint64_t *barrier) {
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) ptx::barrier_arrive(ptx::shared_address(barrier));
+template <int SLOTS> __device__ inline void arrive(uint64_t (&barrier)[SLOTS], int n) {
+    ptx::barrier_arrive(ptx::shared_address(&barrier[n % SLOTS]));
 }
 
-/* Barriers as the roles arrive at them: one thread of load and store, else once a warp. */
+/* The barriers, and how many threads arrive at each. */
 template <typename Plan> __device__ void start_barriers(shared_memory<Plan> &m) {
-    const int gates = GATE_THREADS / 32, team = 4, states = Plan::GROUPS * 4;
+    const int team = 128, states = Plan::GROUPS * 128;
     start(m.landed_g, 1);
-    start(m.summed, gates);
+    start(m.summed, GATE_THREADS);
     start(m.freed_g, team);
     start(m.landed, 1);
     start(m.ready, team);

@@ -65,7 +65,7 @@ template <typename Plan> __device__ inline void publish(shared_memory<Plan> &m, 
             scores<Plan::DK, COLUMNS>(tile.q, tile.k, m.P[n % Plan::P], first);
         ptx::fence_for_matrix_units();
     }
-    warp_arrives(&m.ready[n % Plan::QK]);
+    arrive(m.ready, n);
 }
 
 /* The factor into a step: e^(leave + reference). */
@@ -216,7 +216,7 @@ __device__ __forceinline__ step strong_step(const gla_cuda_problem &p, const seg
         put(element<Plan::DK>(tile.k, i + t, me.channel), w.k.x, w.k.y);
     }
     bool last = i + count == rows;
-    if (last && threadIdx.x % 128 == 0) m.steps_used[s] = parity;
+    if (last && i > 0 && threadIdx.x % 128 == 0) m.steps_used[s] = parity; /* i = 0: it is, others may still read */
     return {i, count, last};
 }
 
@@ -244,7 +244,7 @@ __device__ void prepare(const gla_cuda_problem &p, const segments &cut, int leng
             } else {
                 now = strong_step(p, cut, scale, n, rows, team, now, leave, parity, m);
             }
-            if (now.last) warp_arrives(&m.freed_g[n % Plan::G]);
+            if (now.last) arrive(m.freed_g, n);
             publish(m, me, n, now);
         } while (!now.last);
     }
@@ -260,7 +260,7 @@ __device__ void prepare(const gla_cuda_problem &p, const segments &cut, int leng
         f[1] = chunks ? decay(leave.y) : 1;
     }
     if (threadIdx.x % 128 == 0) m.step[chunks % Plan::QK] = step{0, 0, 1};
-    warp_arrives(&m.ready[chunks % Plan::QK]);
+    arrive(m.ready, chunks);
 }
 
 } // namespace fused

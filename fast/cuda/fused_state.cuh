@@ -117,6 +117,7 @@ __device__ __forceinline__ void write_rows(const uint32_t (&O)[16], const gla_cu
 
 /* Rows of the group's panel of v past the end of the sequence belong to somebody else: zeros. */
 __device__ inline void clear_values(uint8_t *panel, int rows, uint32_t group) {
+    ptx::group_sync(BAR_STATE + group, 128);
     for (int i = rows * 8 + threadIdx.x % 128; i < C * 8; i += 128) ((uint4 *)panel)[i] = make_uint4(0, 0, 0, 0);
     ptx::fence_for_matrix_units();
     ptx::group_sync(BAR_STATE + group, 128);
@@ -182,15 +183,21 @@ __device__ void carry(const gla_cuda_problem &p, const segments &cut, const plac
         }
         ptx::products_wait<0>();
         for (int part = 0; part < S.PARTS; part++) ptx::pin(S.part[part]);
-        warp_arrives(now.last ? &m.freed[s] : &m.used[s]);
+        if (now.last)
+            arrive(m.freed, n);
+        else
+            arrive(m.used, n);
         bool whole = Plan::OUTPUT && now.rows == C;
         if (whole)
             write_tile(Or, values);
         else if (Plan::OUTPUT)
             write_rows(Or, p, at, n, now, column);
         if (now.last) {
-            if (threadIdx.x % 128 == 0) m.whole[n % Plan::V][group] = whole;
-            warp_arrives(&m.written[n % Plan::V]);
+            if (threadIdx.x % 128 == 0) {
+                wait_for(m.freed_v, n - Plan::V); /* the last one has been read */
+                m.whole[n % Plan::V][group] = whole;
+            }
+            arrive(m.written, n);
             n++;
         }
     }

@@ -64,7 +64,7 @@ const char *gla_cuda_status_text(gla_cuda_status status) {
 static const char *why_not(gla_cuda_rung rung, const gla_cuda_problem *p, bool backward) {
     switch (rung) {
     case GLA_CUDA_RECURRENT:
-        return p->dk > GLA_RECURRENT_DK   ? "the recurrent rung takes dk up to 256"
+        return p->dk > GLA_RECURRENT_DK   ? "the recurrent rung takes dk up to 256; use parallel"
                : p->dv > GLA_RECURRENT_DV ? "the recurrent rung takes dv up to 2^20"
                                           : NULL;
     case GLA_CUDA_PARALLEL:
@@ -73,18 +73,18 @@ static const char *why_not(gla_cuda_rung rung, const gla_cuda_problem *p, bool b
                                                                   : NULL;
     case GLA_CUDA_CHUNKWISE:
         return p->q.dtype == GLA_CUDA_F32 ? "the chunkwise rung takes bf16 and f16; use recurrent"
-               : p->dk > GLA_CHUNKWISE_DK ? "the chunkwise rung takes dk up to 256"
+               : p->dk > GLA_CHUNKWISE_DK ? "the chunkwise rung takes dk up to 256; use parallel"
                : p->dv > GLA_CHUNKWISE_DV ? "the chunkwise rung takes dv up to 2^16"
                                           : NULL;
     case GLA_CUDA_FUSED:
-        return p->q.dtype != GLA_CUDA_BF16 ? "the fused rung takes bf16; use recurrent"
-               : p->dv % 8                 ? "the fused rung takes multiples of 8 for dv; use recurrent"
+        return p->q.dtype != GLA_CUDA_BF16 ? "the fused rung takes bf16; use chunkwise or recurrent"
+               : p->dv % 8                 ? "the fused rung takes multiples of 8 for dv; use chunkwise"
                : p->dv > GLA_FUSED_DV      ? "the fused rung takes dv up to 2^15; use recurrent"
-               : p->dk > 256               ? "the fused rung takes dk up to 256"
+               : p->dk > 256               ? "the fused rung takes dk up to 256; use parallel"
                : !backward && !p->o.data   ? "the fused rung writes o; use recurrent for the state alone"
                                            : NULL;
     default:
-        return "this rung is not built; use recurrent or fused";
+        return "no such rung";
     }
 }
 
@@ -110,8 +110,11 @@ static gla_cuda_status choose(const gla_cuda_problem *p, gla_cuda_call *call, bo
         gla_cuda_call unheard;
         find_device(&unheard, &major);
         auto takes = [&](gla_cuda_rung r) { return !why_not(r, p, backward) && runs_on(r, major); };
-        *rung = takes(GLA_CUDA_FUSED)       ? GLA_CUDA_FUSED
+        bool step = !backward && p->T <= GLA_RECURRENT_DECODE && takes(GLA_CUDA_RECURRENT);
+        *rung = step                        ? GLA_CUDA_RECURRENT
+                : takes(GLA_CUDA_FUSED)     ? GLA_CUDA_FUSED
                 : takes(GLA_CUDA_CHUNKWISE) ? GLA_CUDA_CHUNKWISE
+                : p->dk > GLA_RECURRENT_DK  ? GLA_CUDA_PARALLEL
                                             : GLA_CUDA_RECURRENT;
     }
     if (call->segment < 0 || call->segment % 64 || call->segment > INT32_MAX)

@@ -225,7 +225,7 @@ START_TEST(test_rungs) {
     call.rung = GLA_CUDA_FUSED;
     p.q.dtype = p.k.dtype = p.v.dtype = p.o.dtype = GLA_CUDA_F16;
     ck_assert_int_eq(gla_cuda_forward(&p, &call), GLA_CUDA_UNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(call.why, "use recurrent"));
+    ck_assert_ptr_nonnull(strstr(call.why, "use chunkwise"));
     ck_assert_str_eq(gla_cuda_rung_name(GLA_CUDA_FUSED), "fused");
     ck_assert_str_eq(gla_cuda_rung_numbers(GLA_CUDA_RECURRENT, GLA_CUDA_F16), "sm_90:f32");
     ck_assert_ptr_null(gla_cuda_rung_numbers(GLA_CUDA_FUSED, GLA_CUDA_F16));

@@ -244,6 +244,16 @@ START_TEST(test_strong_gates) {
 }
 END_TEST
 
+/* "families fused backward": a case for every lane, which CK_RUN_CASE can run side by side. */
+static const char *name_of(const char *what, int lane) {
+    static char names[2 * LANES][64];
+    static int count;
+    char *name = names[count++];
+    snprintf(name, sizeof *names, "%s %s %s%s", what, gla_cuda_rung_name(lanes[lane].rung), way_names[lanes[lane].ways],
+             lanes[lane].segment ? " in segments" : "");
+    return name;
+}
+
 static TCase *case_of(Suite *s, const char *name) {
     TCase *c = tcase_create(name);
     tcase_set_timeout(c, 36000);
@@ -253,8 +263,10 @@ static TCase *case_of(Suite *s, const char *name) {
 
 static Suite *suite(void) {
     Suite *s = suite_create("fast/cuda/bits");
-    tcase_add_loop_test(case_of(s, "families"), test_bits_of_families, 0, LANES);
-    tcase_add_loop_test(case_of(s, "shapes"), test_bits_of_shapes, 0, LANES);
+    for (int lane = 0; lane < LANES; lane++) {
+        tcase_add_loop_test(case_of(s, name_of("families", lane)), test_bits_of_families, lane, lane + 1);
+        tcase_add_loop_test(case_of(s, name_of("shapes", lane)), test_bits_of_shapes, lane, lane + 1);
+    }
     tcase_add_loop_test(case_of(s, "single"), test_single_outputs, 0, LANES); /* short: for ./sanitize */
     tcase_add_loop_test(case_of(s, "strong"), test_strong_gates, 0, LANES);   /* likewise */
     return s;
