@@ -305,7 +305,7 @@ bench: all $(BUILD)/tests/bench/bench_arb $(BUILD)/tests/compare/plugins/gradien
 PUBLIC_HEADERS := $(shell find reference -name '*.h') \
                   $(filter-out %/hardware_name.h %/tensor_core_block.h %/mufu_unit.h,$(wildcard fast/hardware/*.h)) \
                   $(filter-out compare/cli% compare/judge_rung.h,$(wildcard compare/*.h)) \
-                  compare/io/case.h compare/io/profile_file.h compare/io/stream.h compare/io/tensors.h
+                  compare/io/case.h compare/io/checkpoint.h compare/io/profile_file.h compare/io/stream.h compare/io/tensors.h
 PACKAGE := compare/package
 FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIB_LIBS@|$(LIB_LIBS)|' \
               -e 's|@FILE_LIBS@|$(FILE_LIBS)|'

@@ -72,7 +72,7 @@ static void bound_part(void *data, size_t index) {
     gla_numbers *numbers = status == GLA_OK ? gla_error_open(&model) : NULL;
     gla_result r = {0};
     if (!numbers) status = GLA_NO_MEMORY;
-    if (numbers) status = gla_run(gla_mechanism_named("gla"), &part.problem, &pass->form, numbers, &r, NULL);
+    if (numbers) status = gla_run(&part.problem, &pass->form, numbers, &r, NULL);
     for (int i = 0; status == GLA_OK && i < GLA_OUTPUTS; i++) keep_bounds(pass, &part, &model, &r, (gla_output)i);
     if (status != GLA_OK) atomic_store(&pass->status, (int)status);
     gla_result_free(&r);

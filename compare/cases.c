@@ -17,8 +17,20 @@ static gla_draw draw(uint64_t seed, uint32_t stream, int64_t index) {
 
 static int64_t or_default(int64_t asked, int64_t otherwise) { return asked ? asked : otherwise; }
 
+static gla_status unfit(const gla_family *family, const gla_mechanism *m, gla_error *err) {
+    gla_fail(err, GLA_UNSUPPORTED, "family %s has nothing to show of mechanism %s", family->name, m->name);
+    return gla_hint(err, GLA_UNSUPPORTED, "%s; --family all leaves out those that do not fit",
+                    m->log_decay       ? "its decay is fixed"
+                    : m->gate_per_head ? "one gate per head"
+                                       : "it has no gates");
+}
+
 /* The spec with its zeros replaced; sizes checked as far as building needs. */
 static gla_status complete(gla_case_spec *s, const gla_family *family, gla_error *err) {
+    gla_problem p = {.mechanism = NULL};
+    if (s->mechanism && gla_mechanism_parse(s->mechanism, &p, err) != GLA_OK) return GLA_UNKNOWN_NAME;
+    if (!(gla_mechanism_of(&p)->inputs & 1u << GLA_IN_GV)) s->gv = false;
+    if (!gla_family_fits(family, gla_mechanism_of(&p))) return unfit(family, gla_mechanism_of(&p), err);
     if (family->shape) family->shape(s);
     s->B = or_default(s->B, 1);
     s->T = or_default(or_default(s->T, family->T), 67);
@@ -44,8 +56,13 @@ static void print_name(const gla_case_spec *s, gla_case_label name) {
     char heads[24] = "";
     if (s->Hk != s->H) snprintf(heads, sizeof heads, "-Hk%d", (int)s->Hk);
     const char *gradients = !s->backward ? "" : s->no_do ? "-backward-nodo" : "-backward";
-    snprintf(name, sizeof(gla_case_label), "%s-B%d-T%d-H%d%s-dk%d-dv%d-%s%s%s%s%s%s-seed%llu", s->family, (int)s->B,
-             (int)s->T, (int)s->H, heads, (int)s->dk, (int)s->dv, s->dtype->name ? s->dtype->name : "format",
+    bool gla = !s->mechanism || strcmp(s->mechanism, "gla") == 0;
+    char mechanism[48] = ""; /* as a file's name may have it: lightning-linear-3-24 */
+    if (!gla) snprintf(mechanism, sizeof mechanism, "%s-", s->mechanism);
+    for (char *at = mechanism; *at; at++)
+        if (*at == '/' || *at == ':' || *at == '@') *at = '-';
+    snprintf(name, sizeof(gla_case_label), "%s%s-B%d-T%d-H%d%s-dk%d-dv%d-%s%s%s%s%s%s-seed%llu", mechanism, s->family,
+             (int)s->B, (int)s->T, (int)s->H, heads, (int)s->dk, (int)s->dv, s->dtype->name ? s->dtype->name : "format",
              s->gv ? "-gv" : "", s->initial_state ? "-state" : "", s->varlen ? "-varlen" : "", gradients,
              s->reverse ? "-reverse" : "", (unsigned long long)s->seed);
 }
@@ -84,7 +101,9 @@ static gla_status fill_segments(gla_generated *g, const gla_family *family, gla_
     return GLA_OK;
 }
 
-static bool wanted(const gla_case_spec *s, gla_input name) {
+static bool wanted(const gla_generated *g, gla_input name) {
+    const gla_case_spec *s = &g->spec;
+    if (!(gla_mechanism_of(&g->problem)->inputs & 1u << name)) return false;
     switch (name) {
     case GLA_IN_GV:
         return s->gv;
@@ -105,7 +124,8 @@ static void tensor_shape(const gla_generated *g, gla_input name, int64_t shape[4
     const gla_case_spec *s = &g->spec;
     bool shared = name == GLA_IN_K || name == GLA_IN_GK;
     bool keys = name == GLA_IN_Q || shared;
-    int64_t token[4] = {s->B, s->T, shared ? s->Hk : s->H, keys ? s->dk : s->dv};
+    bool one = name == GLA_IN_GK && gla_mechanism_of(&g->problem)->gate_per_head;
+    int64_t token[4] = {s->B, s->T, shared ? s->Hk : s->H, one ? 1 : keys ? s->dk : s->dv};
     int64_t state[4] = {g->problem.N, s->H, s->dk, s->dv};
     memcpy(shape, gla_is_state_input(name) ? state : token, sizeof token);
 }
@@ -165,10 +185,11 @@ static gla_status build(gla_generated *g, gla_error *err) {
     const gla_family *family = gla_family_named(g->spec.family);
     const gla_case_spec *s = &g->spec;
     g->problem = (gla_problem){.B = s->B, .T = s->T, .H = s->H, .dk = s->dk, .dv = s->dv, .reverse = s->reverse};
+    if (s->mechanism) status = gla_mechanism_parse(s->mechanism, &g->problem, err);
     if (family->scale) g->problem.scale = family->scale(s);
     status = fill_segments(g, family, err);
     for (int name = 0; name < GLA_INPUTS && status == GLA_OK; name++)
-        if (wanted(s, (gla_input)name)) status = fill_tensor(g, family, (gla_input)name, err);
+        if (wanted(g, (gla_input)name)) status = fill_tensor(g, family, (gla_input)name, err);
     return status;
 }
 

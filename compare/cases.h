@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Generators of GLA problems, by family. A family is chosen for what it makes fail; its flags say so by name.
+ * Generators of problems, by family. A family is chosen for what it makes fail; its flags say so by name.
  *
  *     gla_case_spec spec = {.family = "reset", .backward = true, .seed = 7};     0 asks for the default everywhere
  *     gla_generated made;
@@ -25,6 +25,7 @@
 
 typedef struct gla_case_spec {
     const char *family;
+    const char *mechanism;   /* as gla_mechanism_parse takes it; NULL: gla. Inputs that it has not are left out */
     int64_t B, T, H, dk, dv; /* 0: the family's own, mostly 1, 67, 3, 20, 24 */
     int64_t Hk;              /* heads of k and gk, a divisor of H. 0: H */
     bool gv;                 /* value gates too */
@@ -73,7 +74,12 @@ typedef struct gla_family {
 extern const gla_family gla_families[];               /* ends with a NULL name */
 const gla_family *gla_family_named(const char *name); /* or NULL */
 
-/* The spec with its defaults filled in, and its name. Errors: GLA_UNKNOWN_NAME, GLA_BAD_SHAPE. */
+/* Has the family something to show of this mechanism? One about gates has not where there are none, or where channels
+ * share one that it lets differ; one in which nothing rounds has not where a fixed decay rounds. */
+bool gla_family_fits(const gla_family *family, const gla_mechanism *m);
+
+/* The spec with its defaults filled in, and its name. Errors: GLA_UNKNOWN_NAME, GLA_BAD_SHAPE, GLA_UNSUPPORTED (the
+ * family does not fit the mechanism). */
 gla_status gla_case_complete(gla_case_spec *spec, gla_case_label name, gla_error *err);
 
 /* Errors: GLA_UNKNOWN_NAME, GLA_BAD_SHAPE, GLA_NO_MEMORY; *out is then empty and needs no freeing. */

@@ -52,6 +52,19 @@ static const gla_flag *flag_of(const char *name, size_t length) {
     return NULL;
 }
 
+bool gla_family_fits(const gla_family *family, const gla_mechanism *m) {
+    static const char *const of_gates[] = {"strong-decay", "exponent-range", "spike",   "reset",
+                                           "mask-value",   "keep",           "ungated", "channel-spread",
+                                           "decay-count",  "gate-sum"};
+    size_t length = strcspn(family->flags, " "); /* its first flag says what it is about */
+    const char *about = family->flags;
+    if (m->gate_per_head && strncmp(about, "channel-spread", length) == 0) return false;
+    if (m->log_decay && strncmp(about, "exact", length) == 0) return false;
+    for (size_t i = 0; !(m->inputs & 1u << GLA_IN_GK) && i < sizeof of_gates / sizeof *of_gates; i++)
+        if (strlen(of_gates[i]) == length && strncmp(about, of_gates[i], length) == 0) return false;
+    return true;
+}
+
 const gla_flag *gla_flag_named(const char *name) { return name ? flag_of(name, strlen(name)) : NULL; }
 
 /* Append a name that is not there yet. */

@@ -61,6 +61,9 @@ error_t cli_seed(const struct argp_state *state, const char *text, uint64_t *see
 /* "bf16" or "BF16", "F32" or "binary32": a floating-point element type of a file. */
 error_t cli_dtype(const struct argp_state *state, const char *text, gla_dtype *dtype);
 
+/* A mechanism's text, as gla_mechanism_parse takes it; refused if it is none. */
+error_t cli_mechanism(const struct argp_state *state, const char *text);
+
 /* The output whose name is the first `length` characters of text, or -1. */
 int cli_output_named(const char *text, size_t length);
 

@@ -140,7 +140,7 @@ static gla_status run_mpfr(const job *j, const gla_problem *p, gla_error *err) {
     gla_result result = {0};
     gla_status status = gla_numbers_open("mpfr:128", &numbers, err);
     if (status) return status;
-    status = gla_run(gla_mechanism_named("gla"), p, &form, numbers, &result, err);
+    status = gla_run(p, &form, numbers, &result, err);
     gla_result_free(&result);
     gla_numbers_close(numbers);
     return status;

@@ -115,9 +115,15 @@ error_t cli_dtype(const struct argp_state *state, const char *text, gla_dtype *d
     return cli_bad(state, "--dtype: no element type '%.40s' (F64, F32, BF16, F16, F8_E4M3, F8_E5M2)", text);
 }
 
+error_t cli_mechanism(const struct argp_state *state, const char *text) {
+    gla_problem p;
+    gla_error err;
+    return gla_mechanism_parse(text, &p, &err) == GLA_OK ? 0 : cli_bad(state, "--mechanism: %s", err.what);
+}
+
 static const struct argp_option case_options[] = {
     {"prefix", 'P', "TEXT", 0, "Text before every tensor name in the file, such as layers.0.", 5},
-    {"mechanism", 'm', "NAME", 0, "Instead of the mechanism that the file names", 5},
+    {"mechanism", 'm', "NAME", 0, "Instead of the mechanism that the file names (see list)", 5},
     {"allow-growth", 'G', NULL, 0, "Accept log gates above 0", 5},
     {0}};
 
@@ -129,7 +135,7 @@ static error_t parse_case_option(int key, char *argument, struct argp_state *sta
         return 0;
     case 'm':
         o->mechanism = argument;
-        return 0;
+        return cli_mechanism(state, argument);
     case 'G':
         o->allow_growth = true;
         return 0;

@@ -18,7 +18,6 @@
 static const char name[] = "cross";
 
 typedef struct settings {
-    const gla_mechanism *mechanism;
     gla_case_spec spec;
     const char *forms, *numbers; /* comma separated; forms NULL: all */
     int64_t segment;
@@ -27,7 +26,7 @@ typedef struct settings {
 
 enum { KEY_T = 256, KEY_H, KEY_DK, KEY_DV, KEY_GV, KEY_DTYPE, KEY_SEGMENT };
 static const struct argp_option table[] = {
-    {"mechanism", 'm', "NAME", 0, "Default gla", 0},
+    {"mechanism", 'm', "NAME", 0, "Default gla (see list)", 0},
     {"form", 'f', "FORM,...", 0, "Only these (default: every formulation with every route it has)", 0},
     {"numbers", 'n', "SYSTEM,...", 0,
      "Number systems (default binary32), and rungs of this machine's GPU, cuda:recurrent (see list)", 0},
@@ -46,8 +45,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
     switch (key) {
     case 'm':
-        s->mechanism = gla_mechanism_named(argument);
-        return s->mechanism ? 0 : cli_bad(state, "no mechanism '%.40s' (glassbox list shows them)", argument);
+        s->spec.mechanism = argument;
+        return cli_mechanism(state, argument);
     case 'f':
         s->forms = argument;
         return 0;
@@ -159,7 +158,7 @@ static gla_status print_row(const settings *s, const gla_problem *p, const gla_t
     gla_result r = {0};
     gla_status status = gla_all_numbers_open(numbers, &n, err);
     if (status) return status;
-    status = gla_run(s->mechanism, p, form, n, &r, err);
+    status = gla_run(p, form, n, &r, err);
     if (status == GLA_OK) {
         char label[80];
         gla_form_print(form, label, sizeof label);
@@ -237,6 +236,8 @@ static int check_systems(const settings *s) {
         rungs = rungs || cli_cuda_named(numbers);
     }
     free(list);
+    if (ended == CLI_GO_ON && rungs && s->spec.mechanism && strcmp(s->spec.mechanism, "gla") != 0)
+        return cli_complain(name, "a GPU's rung runs mechanism gla, not %.60s", s->spec.mechanism);
     if (ended == CLI_GO_ON && s->segment && !rungs)
         return cli_complain(name, "--segment goes with --numbers cuda:fused; elsewhere --form FORM+split:L");
     return ended;
@@ -254,8 +255,7 @@ static gla_status cross(const settings *s, const gla_problem *p, gla_truth *trut
 }
 
 static int run(int argc, char **argv) {
-    settings s = {.mechanism = gla_mechanism_named("gla"),
-                  .numbers = "binary32",
+    settings s = {.numbers = "binary32",
                   .dtype = GLA_BF16,
                   .spec = {.family = "mild", .H = 1, .initial_state = true, .backward = true, .seed = 1}};
     int ended = cli_parse(&options, argc, argv, &s);

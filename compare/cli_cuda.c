@@ -123,6 +123,10 @@ gla_cuda_status cli_cuda_prepare(const cli_cuda *x, const gla_problem *p, const 
     gla_problem copy = *p;
     gla_dtype data = dtype[GLA_IN_Q];
     *how = (gla_host_run){.rung = x->rung, .segment = x->segment};
+    if (p->mechanism && strcmp(p->mechanism->name, "gla") != 0) {
+        snprintf(why, sizeof(gla_host_why), "a GPU's rung runs mechanism gla, not %s", p->mechanism->name);
+        return GLA_CUDA_UNSUPPORTED;
+    }
     if (!cuda_dtype(data, &how->dtype)) return refuse(why, GLA_IN_Q, data, "BF16, F16 or F32");
     for (int i = 0; i < GLA_INPUTS; i++) {
         gla_input name = (gla_input)i;

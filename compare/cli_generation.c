@@ -24,7 +24,7 @@ enum {
     KEY_AWKWARD
 };
 static const struct argp_option table[] = {
-    {"mechanism", 'm', "NAME", 0, "Default gla", 3},
+    {"mechanism", 'm', "NAME", 0, "Default gla (see list)", 3},
     {"family", 'f', "NAME", 0, "A family of glassbox list, or all (default mild)", 3},
     {"level", 'l', "LEVEL", 0, "quick: every family once; full: every family ten times, --awkward 64", 3},
     {"n", 'n', "N", 0, "Cases per family, with seeds S, S+1, ... (default 1)", 3},
@@ -44,11 +44,6 @@ static const struct argp_option table[] = {
     {"reverse", KEY_REVERSE, NULL, 0, "Sequences run from their last token to their first", 4},
     {"awkward", KEY_AWKWARD, "C", 0, "Instead of all of these: shapes awkward for chunks of C, drawn by the seed", 4},
     {0}};
-
-static error_t parse_mechanism(struct argp_state *state, const char *text, const gla_mechanism **mechanism) {
-    *mechanism = gla_mechanism_named(text);
-    return *mechanism ? 0 : cli_bad(state, "no mechanism '%.40s' (glassbox list shows them)", text);
-}
 
 static error_t parse_level(struct argp_state *state, const char *text, cli_generation *g) {
     bool full = strcmp(text, "full") == 0;
@@ -86,7 +81,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     if (parse_switch(key, &g->spec)) return 0;
     switch (key) {
     case 'm':
-        return parse_mechanism(state, argument, &g->mechanism);
+        g->spec.mechanism = argument;
+        return cli_mechanism(state, argument);
     case 'f':
         g->family = argument;
         return 0;
@@ -108,30 +104,37 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
 const struct argp cli_generation_argp = {.options = table, .parser = parse};
 
 cli_generation cli_generation_default(void) {
-    return (cli_generation){.mechanism = gla_mechanism_named("gla"),
-                            .family = "mild",
-                            .spec = {.backward = true, .seed = 1},
-                            .dtype = GLA_BF16,
-                            .count = 1};
+    return (cli_generation){.family = "mild", .spec = {.backward = true, .seed = 1}, .dtype = GLA_BF16, .count = 1};
 }
 
 /* ---- the cases ---- */
 
 static bool every_family(const cli_generation *g) { return strcmp(g->family, "all") == 0; }
 
+/* Family `index` of those that fit the mechanism; NULL past the last. */
+static const gla_family *fitting(const cli_generation *g, int64_t index) {
+    gla_problem p = {.mechanism = NULL};
+    gla_error err;
+    if (g->spec.mechanism && gla_mechanism_parse(g->spec.mechanism, &p, &err) != GLA_OK) return NULL;
+    for (const gla_family *f = gla_families; f->name; f++)
+        if (gla_family_fits(f, gla_mechanism_of(&p)) && index-- == 0) return f;
+    return NULL;
+}
+
 int64_t cli_generation_cases(const cli_generation *g) {
     int64_t families = 0;
     if (!every_family(g)) return gla_family_named(g->family) ? g->count : -1;
-    while (gla_families[families].name) families++;
+    while (fitting(g, families)) families++;
     return families * g->count;
 }
 
 gla_case_spec cli_generation_spec(const cli_generation *g, int64_t index) {
-    const char *family = every_family(g) ? gla_families[index / g->count].name : g->family;
+    const char *family = every_family(g) ? fitting(g, index / g->count)->name : g->family;
     uint64_t seed = g->spec.seed + (uint64_t)(index % g->count);
     gla_case_spec spec = g->spec;
     if (g->chunk) {
         spec = gla_random_shape(family, seed, g->chunk);
+        spec.mechanism = g->spec.mechanism;
         spec.backward = g->spec.backward;
         spec.no_do = g->spec.no_do;
     }
@@ -153,7 +156,7 @@ gla_status cli_generation_file(const cli_generation *g, const gla_generated *mad
                                        {"family", made->spec.family},
                                        {"seed", seed},
                                        {"flags", gla_case_flags(&made->spec, flags)}};
-    gla_status status = gla_case_add_problem(file, g->mechanism, &made->problem, dtype, err);
+    gla_status status = gla_case_add_problem(file, &made->problem, dtype, err);
     for (size_t i = 0; i < sizeof metadata / sizeof metadata[0] && status == GLA_OK; i++)
         status = gla_tensors_set_meta(file, metadata[i][0], metadata[i][1], err);
     return status;
@@ -161,9 +164,10 @@ gla_status cli_generation_file(const cli_generation *g, const gla_generated *mad
 
 void cli_generation_command(const gla_case_spec *s, char *text, size_t size) {
     snprintf(text, size,
-             "glassbox gen --family %s --seed %" PRIu64 " --B %" PRId64 " --T %" PRId64 " --H %" PRId64 " --Hk %" PRId64
-             " --dk %" PRId64 " --dv %" PRId64 " --dtype %s%s%s%s%s%s -o cases",
-             s->family, s->seed, s->B, s->T, s->H, s->Hk, s->dk, s->dv, s->dtype->name, s->gv ? " --value-gate" : "",
+             "glassbox gen%s%s --family %s --seed %" PRIu64 " --B %" PRId64 " --T %" PRId64 " --H %" PRId64
+             " --Hk %" PRId64 " --dk %" PRId64 " --dv %" PRId64 " --dtype %s%s%s%s%s%s -o cases",
+             s->mechanism ? " --mechanism " : "", s->mechanism ? s->mechanism : "", s->family, s->seed, s->B, s->T,
+             s->H, s->Hk, s->dk, s->dv, s->dtype->name, s->gv ? " --value-gate" : "",
              s->initial_state ? " --initial-state" : "", s->varlen ? " --varlen" : "", s->reverse ? " --reverse" : "",
              !s->backward ? " --forward"
              : s->no_do   ? " --no-do"

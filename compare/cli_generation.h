@@ -9,7 +9,6 @@
 #include "cli.h"
 
 typedef struct cli_generation {
-    const gla_mechanism *mechanism;
     const char *family, *level; /* level NULL: none given */
     gla_case_spec spec;         /* sizes and switches of every case; its seed is the first */
     gla_dtype dtype;

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <jansson.h>
+#include <string.h>
 
 #include "../fast/hardware/hardware.h"
 #include "cases.h"
@@ -62,9 +63,19 @@ static void print_rungs(void) {
     print_row(count ? "here" : "cuda:RUNG", here[0] ? here : "ready");
 }
 
+/* Its equation, the inputs beside q k v do and the states, the schedules of a fixed decay. */
+static void print_mechanism(const gla_mechanism *m) {
+    print_row(m->name, m->equation);
+    if (m->inputs & 1u << GLA_IN_GK)
+        printf("  %-23s takes g [B,T,h%s%s\n", "", m->gate_per_head ? "] or [B,T,h,1]" : ",dk]",
+               m->inputs & 1u << GLA_IN_GV ? ", gv [B,T,h,dv]" : "");
+    for (const gla_choice *s = m->schedules; s && s->name; s++)
+        printf("    %s:%-*s %s\n", m->name, (int)(20 - strlen(m->name)), s->name, s->what);
+}
+
 static void print_all(void) {
     printf("%smechanisms%s\n", cli_on(CLI_BOLD), cli_off());
-    for (int i = 0; gla_mechanisms[i]; i++) print_row(gla_mechanisms[i]->name, gla_mechanisms[i]->equation);
+    for (int i = 0; gla_mechanisms[i]; i++) print_mechanism(gla_mechanisms[i]);
     print_rows("formulations; every one runs in every number system", gla_formulation_choices);
     print_rows("routes of the gate gradient (FORM+ROUTE)", gla_route_choices);
     print_availability();
@@ -128,9 +139,11 @@ static json_t *mechanisms_to_json(void) {
     json_t *list = json_array();
     for (int i = 0; gla_mechanisms[i]; i++) {
         const gla_mechanism *m = gla_mechanisms[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "name", m->name, "equation", m->equation,
-                                              "inputs", names_to_json(m->inputs, gla_input_names, GLA_INPUTS),
-                                              "outputs", names_to_json(m->outputs, gla_output_names, GLA_OUTPUTS)));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:o, s:o, s:b, s:o}", "name", m->name, "equation", m->equation, "inputs",
+                            names_to_json(m->inputs, gla_input_names, GLA_INPUTS), "outputs",
+                            names_to_json(m->outputs, gla_output_names, GLA_OUTPUTS), "gate_per_head", m->gate_per_head,
+                            "schedules", m->schedules ? rows_to_json(m->schedules) : json_array()));
     }
     return list;
 }

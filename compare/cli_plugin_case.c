@@ -41,8 +41,7 @@ gla_status cli_plugin_save(const char *path, const char *label, const gla_plugin
     gla_tensor_file file = {0};
     for (int i = 0; i < GLA_INPUTS; i++) dtype[i] = GLA_F32;
     dtype[GLA_IN_Q] = dtype[GLA_IN_K] = dtype[GLA_IN_V] = dtype[GLA_IN_DO] = dtype_of(made->spec.dtype);
-    const gla_mechanism *mechanism = gla_mechanism_named(plugin->mechanism);
-    gla_status status = gla_case_add_problem(&file, mechanism, &made->problem, dtype, err);
+    gla_status status = gla_case_add_problem(&file, &made->problem, dtype, err);
     if (status == GLA_OK) status = gla_tensors_set_meta(&file, "case", label, err);
     for (int i = 0; i < GLA_OUTPUTS && status == GLA_OK; i++)
         if (run->first[i].value)

@@ -146,10 +146,11 @@ typedef struct origin {
 } origin;
 
 static gla_status save(const settings *s, const gla_case *c, const origin *from, const gla_result *r, gla_error *err) {
-    const char *const metadata[][2] = {
-        {"mechanism", c->mechanism->name}, {"case", c->name},    {"layout", "BTHD"},
-        {"gate_domain", "natural log"},    {"form", from->form}, {"numbers", from->numbers},
-        {"replay", from->replay}};
+    char mechanism[160];
+    gla_mechanism_print(&c->problem, mechanism, sizeof mechanism);
+    const char *const metadata[][2] = {{"mechanism", mechanism},       {"case", c->name},    {"layout", "BTHD"},
+                                       {"gate_domain", "natural log"}, {"form", from->form}, {"numbers", from->numbers},
+                                       {"replay", from->replay}};
     gla_tensor_file file = {0};
     gla_status status = GLA_OK;
     for (size_t i = 0; i < sizeof metadata / sizeof metadata[0] && status == GLA_OK; i++)
@@ -180,7 +181,7 @@ static gla_status run_case(const settings *s, const gla_form *form, gla_numbers 
     origin from = {.form = text, .numbers = s->numbers, .replay = s->numbers};
     for (int i = 0; i < GLA_OUTPUTS; i++) from.dtype[i] = s->as_it_is ? GLA_F64 : s->dtype;
     gla_status status = gla_case_load(s->one.path, &s->one.load, &c, err);
-    if (status == GLA_OK) status = gla_run(c.mechanism, &c.problem, form, numbers, &result, err);
+    if (status == GLA_OK) status = gla_run(&c.problem, form, numbers, &result, err);
     if (status == GLA_OK && s->output) status = save(s, &c, &from, &result, err);
     if (status == GLA_OK && !s->output) print_table(&result);
     gla_result_free(&result);

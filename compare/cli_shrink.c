@@ -121,7 +121,7 @@ static gla_status save(const settings *s, const whole *w, const gla_small *small
     dtype[GLA_IN_INITIAL_STATE] = dtype[GLA_IN_DFINAL_STATE] = GLA_F64; /* computed, not read */
     snprintf(label, sizeof label, "%.300s, shrunk", w->c.name);
     gla_tensor_file file = {0};
-    gla_status status = gla_case_add_problem(&file, w->c.mechanism, &small->problem, dtype, err);
+    gla_status status = gla_case_add_problem(&file, &small->problem, dtype, err);
     if (status == GLA_OK)
         status = gla_case_add_output(&file, &small->problem, small->output, w->c.output[small->output].dtype,
                                      small->value, err);
@@ -184,8 +184,6 @@ static int shrink_plugin(settings *s) {
     if (s->one.path || load->candidate || load->prefix)
         return cli_complain(name, "--plugin goes without a case file, --candidate and --prefix");
     p->mechanism = load->mechanism ? load->mechanism : "gla";
-    if (!gla_mechanism_named(p->mechanism))
-        return cli_complain(name, "no mechanism '%.40s' (glassbox list shows them)", p->mechanism);
     p->to = s->to;
     p->profile = s->profile ? &s->declared : NULL;
     p->profile_text = s->profile;

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli_study_hazards.h"
 #include "cli_study_sites.h"
 
 static const char name[] = "study";
@@ -100,10 +101,15 @@ static gla_status sites(const settings *s, FILE *csv, gla_error *err) {
     return cli_study_sites(s->longest && s->longest < T ? s->longest : T, s->seed, csv, err);
 }
 
+static gla_status hazards(const settings *s, FILE *csv, gla_error *err) {
+    return cli_study_hazards(s->longest, s->seed, csv, err);
+}
+
 static const study studies[] = {
     {"gate-gradient", "dg formed directly, by the suffix sum, and by the strict sum", gate_gradient},
     {"reset", "what one very negative gate does to its chunk, and what -inf does not", reset},
-    {"sites", "which rounding of a bf16 tensor-core kernel costs what, measured and predicted", sites}};
+    {"sites", "which rounding of a bf16 tensor-core kernel costs what, measured and predicted", sites},
+    {"hazards", "what goes wrong in low precision: figures predicted, and measured now", hazards}};
 enum { STUDIES = sizeof studies / sizeof studies[0] };
 
 static int list(void) {
@@ -137,4 +143,4 @@ static int run(int argc, char **argv) {
     return run_study(which, &s, &err) ? cli_fail(name, &err) : CLI_PASS;
 }
 
-const cli_command cli_study = {name, "numerical experiments: gate-gradient, reset, sites", run};
+const cli_command cli_study = {name, "numerical experiments: gate-gradient, reset, sites, hazards", run};

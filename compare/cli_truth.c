@@ -126,9 +126,11 @@ static gla_status add_output(gla_tensor_file *file, const gla_truth *t, gla_outp
 static gla_status save(const settings *s, const gla_case *c, const gla_truth *t, gla_error *err) {
     char uncertified[32];
     snprintf(uncertified, sizeof uncertified, "%" PRId64, t->uncertified);
-    const char *const metadata[][2] = {
-        {"mechanism", c->mechanism->name}, {"case", c->name},           {"layout", "BTHD"},
-        {"gate_domain", "natural log"},    {"target", s->target->name}, {"uncertified", uncertified}};
+    char mechanism[160];
+    gla_mechanism_print(&c->problem, mechanism, sizeof mechanism);
+    const char *const metadata[][2] = {{"mechanism", mechanism},    {"case", c->name},
+                                       {"layout", "BTHD"},          {"gate_domain", "natural log"},
+                                       {"target", s->target->name}, {"uncertified", uncertified}};
     gla_tensor_file file = {0};
     gla_status status = GLA_OK;
     for (size_t i = 0; i < sizeof metadata / sizeof metadata[0] && status == GLA_OK; i++)

@@ -43,11 +43,18 @@ static double gate_sum(const gla_problem *p, const gla_tensor *g, int64_t D, int
     return sum;
 }
 
-static void find_through(const gla_problem *p, const int64_t *cu, carry *c) {
+/* gk dense [T,H,dk], or NULL. */
+static double key_sum(const gla_problem *p, const double *gk, int64_t h, int64_t i, int64_t first, int64_t end) {
+    double sum = 0;
+    for (int64_t t = first; gk && t < end; t++) sum += gk[(t * p->H + h) * p->dk + i];
+    return sum;
+}
+
+static void find_through(const gla_problem *p, const double *gk, const int64_t *cu, carry *c) {
     for (int64_t n = 0, at = 0; n < c->N; n++)
         for (int64_t h = 0; h < p->H; h++)
             for (int64_t i = 0; i < p->dk; i++) {
-                double key = gate_sum(p, &p->gk, p->dk, h, i, cu[n], cu[n + 1]);
+                double key = key_sum(p, gk, h, i, cu[n], cu[n + 1]);
                 for (int64_t j = 0; j < p->dv; j++)
                     c->through[at++] = exp(key + gate_sum(p, &p->gv, p->dv, h, j, cu[n], cu[n + 1]));
             }
@@ -63,9 +70,10 @@ static bool cut(gla_trial *t, int64_t C, carry *c) {
     c->initial = gla_memory_take(&t->memory, c->N * c->state);
     c->final_gradient = gla_memory_take(&t->memory, c->N * c->state);
     c->through = gla_memory_take(&t->memory, c->N * c->state);
+    const double *gk = gla_trial_key_gates(t);
     if (t->memory.full) return false;
     for (int64_t n = 0; n <= c->N; n++) cu[n] = n * C < p->T ? n * C : p->T;
-    find_through(p, cu, c);
+    find_through(p, gk, cu, c);
     p->N = c->N;
     p->cu_seqlens = cu;
     gla_tensor_dense(&p->initial_state, c->initial, 0, p->H, p->dk, p->dv);
@@ -139,11 +147,13 @@ static bool possible(const gla_subject *s, int64_t C, fault forward, fault backw
     return !bad_among(s, GLA_DK, last, s->p.T) && !bad_among(s, GLA_DV, last, s->p.T);
 }
 
+static bool is_gated(const gla_problem *p) { return p->gk.at || p->gv.at || gla_mechanism_of(p)->log_decay; }
+
 static bool carried(gla_trial *t, fault forward, fault backward) {
     int64_t C = chunk_sizes[t->variant % CHUNK_SIZES];
     carry c;
     if (!possible(t->s, C, forward, backward)) return false;
-    if ((forward == UNDECAYED || backward == UNDECAYED) && !t->p.gk.at && !t->p.gv.at) return false;
+    if ((forward == UNDECAYED || backward == UNDECAYED) && !is_gated(&t->p)) return false;
     if (backward != RIGHT && !t->s->backward) return false;
     if (!cut(t, C, &c)) return false;
     fill_forward(t->s, &c, forward);
@@ -161,7 +171,7 @@ enum { TAIL_FAULTS = 4, SUBCHUNK = 16 };
 static bool tail_decay(gla_trial *t, int64_t C, int64_t rest, bool full) {
     carry c;
     double *S = gla_trial_want(t, GLA_FINAL_STATE);
-    if (!S || (!t->p.gk.at && !t->p.gv.at) || !cut(t, C, &c)) return false;
+    if (!S || !is_gated(&t->p) || !cut(t, C, &c)) return false;
     fill_forward(t->s, &c, RIGHT);
     for (int64_t i = 0; i < c.state; i++) {
         int64_t at = (c.N - 1) * c.state + i;

@@ -76,7 +76,27 @@ static bool clamped(gla_trial *t) {
 
 static bool gates_ignored(gla_trial *t) {
     bool key = gla_trial_drop(t, GLA_IN_GK), value = gla_trial_drop(t, GLA_IN_GV);
-    return (key || value) && gla_trial_run(t);
+    bool fixed = gla_mechanism_of(&t->p)->log_decay != NULL;
+    if (fixed) t->p.mechanism = gla_mechanism_named("linear_attention");
+    return (key || value || fixed) && gla_trial_run(t);
+}
+
+/* A fixed decay of the head behind (variant 0), or of another schedule. */
+static bool other_decay(gla_trial *t) {
+    const gla_choice *schedules = gla_mechanism_of(&t->p)->schedules;
+    int other = t->variant <= t->p.decay.schedule ? t->variant - 1 : t->variant;
+    if (!schedules) return false;
+    if (t->variant == 0) {
+        t->p.decay.head++;
+        snprintf(t->sentence, sizeof t->sentence, "every head decays as the head behind it should");
+        return gla_trial_run(t);
+    }
+    for (int i = 0; i <= other; i++)
+        if (!schedules[i].name) return false;
+    t->p.decay.schedule = other;
+    snprintf(t->sentence, sizeof t->sentence, "the decays are those of schedule %s: %s", schedules[other].name,
+             schedules[other].what);
+    return gla_trial_run(t);
 }
 
 static bool one_gate_ignored(gla_trial *t) {
@@ -90,6 +110,7 @@ static bool one_gate_ignored(gla_trial *t) {
 static bool log_as_factor(gla_trial *t) {
     gla_problem *p = &t->p;
     double *S, *last;
+    if (gla_mechanism_of(p)->gate_per_head) return false;
     if (!p->gk.at || p->gv.at || p->gk.heads != p->q.heads || p->gk.heads != p->k.heads) return false;
     double *g = gla_trial_edit(t, GLA_IN_GK), *q = gla_trial_edit(t, GLA_IN_Q), *k = gla_trial_edit(t, GLA_IN_K);
     int64_t width = p->gk.heads * p->dk;
@@ -141,7 +162,8 @@ static bool write_then_decay(gla_trial *t) {
         if (!gate->at) continue;
         if (gate->heads != x->heads) return false;
         double *to = gla_trial_edit(t, written[a]);
-        for (int64_t i = 0, count = to ? count_of(&t->p, written[a]) : 0; i < count; i++) to[i] *= exp(gate->at[i]);
+        int64_t count = to ? count_of(&t->p, written[a]) : 0, each = to ? count / count_of(&t->p, gates[a]) : 1;
+        for (int64_t i = 0; i < count; i++) to[i] *= exp(gate->at[i / each]);
         any = true;
     }
     return any && gla_trial_run(t);
@@ -149,6 +171,7 @@ static bool write_then_decay(gla_trial *t) {
 
 const gla_hypothesis gla_altered_gates[] = {
     {"gates-ignored", "the gates are ignored: nothing decays", 1, gates_ignored, GATE_GRADIENTS, GLA_TOGETHER},
+    {"other-decay", NULL, 3, other_decay, 0, GLA_TOGETHER},
     {"one-gate-ignored", NULL, 2, one_gate_ignored, GATE_GRADIENTS, GLA_TOGETHER},
     {"gate-base-2", "the natural-log gates were taken to base 2: decays are 2^g instead of e^g", 1, base_two,
      GATE_GRADIENTS, GLA_TOGETHER},

@@ -12,10 +12,12 @@ enum { MOST_TOKENS = 8 }; /* fewer tokens than this say nothing about a constant
 
 /* ---- the gate gradients ---- */
 
-/* end[D] += row (dgk) or column (dgv) sums of dfinal_state * final_state [dk,dv]. */
+/* end[D] += row (dgk) or column (dgv) sums of dfinal_state * final_state [dk,dv]; D = 1 for a gate per head: all. */
 static void add_end(const gla_problem *p, gla_output name, const double *S, const double *F, double *end) {
+    bool one = gla_mechanism_of(p)->gate_per_head;
     for (int64_t i = 0; i < p->dk; i++)
-        for (int64_t j = 0; j < p->dv; j++) end[name == GLA_DGK ? i : j] += S[i * p->dv + j] * F[i * p->dv + j];
+        for (int64_t j = 0; j < p->dv; j++)
+            end[one ? 0 : name == GLA_DGK ? i : j] += S[i * p->dv + j] * F[i * p->dv + j];
 }
 
 /* The end terms [H,D] of every head of the whole problem for this sequence, and their sum [D] behind them. */

@@ -57,11 +57,12 @@ typedef struct rows {
     const double *q, *k, *v, *gk, *gv, *d_o; /* [T,H,.] */
 } rows;
 
-static bool rows_of(const gla_problem *p, rows *x) {
+static bool rows_of(gla_trial *t, rows *x) {
+    const gla_problem *p = &t->p;
     const gla_tensor *all[] = {&p->q, &p->k, &p->v, &p->gk, &p->gv, &p->d_o};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i]->at && all[i]->heads != p->H) return false;
-    *x = (rows){p->T, p->H, p->dk, p->dv, p->q.at, p->k.at, p->v.at, p->gk.at, p->gv.at, p->d_o.at};
+    *x = (rows){p->T, p->H, p->dk, p->dv, p->q.at, p->k.at, p->v.at, gla_trial_key_gates(t), p->gv.at, p->d_o.at};
     return true;
 }
 
@@ -78,7 +79,7 @@ static void add(double *to, double by, const double *x, int64_t n) {
 /* The pair of a token with itself missing: o_t loses s (q_t.k_t) v_t, and its gradients what comes of it. */
 static bool diagonal_lost(gla_trial *t) {
     rows x;
-    if (!rows_of(&t->p, &x)) return false;
+    if (!rows_of(t, &x)) return false;
     double *o = gla_trial_want(t, GLA_O), *dq = gla_trial_want(t, GLA_DQ), *dk = gla_trial_want(t, GLA_DK),
            *dv = gla_trial_want(t, GLA_DV), s = t->p.scale;
     for (int64_t r = 0; r < x.T * x.H; r++) {
@@ -116,7 +117,7 @@ static bool future_seen(gla_trial *t) {
     int64_t C = sizes[t->variant % 4], reach = t->variant < 4 ? 1 : C;
     rows x;
     double *o = gla_trial_want(t, GLA_O), *work = gla_memory_take(&t->memory, t->p.dk + t->p.dv);
-    if (!o || !work || !rows_of(&t->p, &x) || x.T == 1) return false;
+    if (!o || !work || !rows_of(t, &x) || x.T == 1) return false;
     for (int64_t r = 0; r < x.T; r++) {
         int64_t end = (r / C + 1) * C, last = r + reach;
         if (last >= end) last = end - 1;

@@ -37,11 +37,18 @@ typedef struct budget {
     double sum;
 } budget;
 
+/* Key gates of one token. */
+static int64_t gate_width(const gla_subject *s) {
+    int64_t shape[4];
+    gla_input_shape(&s->p, GLA_IN_GK, shape);
+    return shape[2] * shape[3];
+}
+
 /* The first chunk (or the last) that breaks, and in it the first token. */
 static budget exhausted(const gla_subject *s, int64_t C, bool last) {
     budget at = {.chunk = -1};
     const gla_tensor *g = &s->p.gk;
-    int64_t width = g->at ? g->heads * s->p.dk : 0, chunks = (s->p.T + C - 1) / C;
+    int64_t width = g->at ? gate_width(s) : 0, chunks = (s->p.T + C - 1) / C;
     for (int64_t k = 0; k < chunks && width > 0; k++) {
         int64_t chunk = last ? chunks - 1 - k : k;
         int64_t end = (chunk + 1) * C < s->p.T ? (chunk + 1) * C : s->p.T;
@@ -101,12 +108,12 @@ static bool past_the_format(const gla_subject *s, gla_output name, gla_diagnosis
 }
 
 static bool gates_grow(const gla_subject *s, gla_diagnosis *out) {
-    int64_t count = s->p.gk.at ? s->p.T * s->p.gk.heads * s->p.dk : 0;
+    int64_t count = s->p.gk.at ? s->p.T * gate_width(s) : 0;
     for (int64_t i = 0; i < count; i++)
         if (s->p.gk.at[i] > 0)
             return gla_name_cause(out, "growth",
                                   "a gate is above 0 (first at token %d): the state grows instead of decaying",
-                                  (int)(i / (s->p.gk.heads * s->p.dk)));
+                                  (int)(i / gate_width(s)));
     return false;
 }
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../reference/verbs.h"
+
 static int64_t count_of(const int64_t shape[4]) { return shape[0] * shape[1] * shape[2] * shape[3]; }
 
 /* ---- memory ---- */
@@ -136,6 +138,34 @@ double *gla_trial_edit(gla_trial *t, gla_input name) {
     gla_input_shape(&t->p, name, shape);
     double *to = x->at ? copy_of(&t->memory, x->at, count_of(shape)) : NULL;
     if (to) x->at = to;
+    return to;
+}
+
+/* log_decay in binary64. */
+static double fixed_gate(const gla_problem *p, int64_t h) {
+    gla_numbers *n = gla_binary64_open();
+    double gate = NAN;
+    if (!n) return gate;
+    gla_matrix g = gla_new(n, 1, 1);
+    if (n->status == GLA_OK) gla_mechanism_of(p)->log_decay(p, h, g);
+    if (n->status == GLA_OK) gate = n->ops->get_d(n, g.at);
+    gla_numbers_close(n);
+    return gate;
+}
+
+const double *gla_trial_key_gates(gla_trial *t) {
+    const gla_problem *p = &t->p;
+    bool fixed = gla_mechanism_of(p)->log_decay != NULL;
+    if (!fixed && !p->gk.at) return NULL;
+    gla_tensor g = gla_key_gates(p);
+    double *to = gla_memory_take(&t->memory, p->T * p->H * p->dk);
+    for (int64_t h = 0; to && h < p->H; h++) {
+        double own = fixed ? fixed_gate(p, h) : 0;
+        for (int64_t r = 0; r < p->T; r++)
+            for (int64_t i = 0; i < p->dk; i++)
+                to[(r * p->H + h) * p->dk + i] =
+                    fixed ? own : g.at[r * g.stride[1] + gla_head(p, g.heads, h) * g.stride[2] + i * g.stride[3]];
+    }
     return to;
 }
 

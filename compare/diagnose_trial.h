@@ -57,6 +57,10 @@ typedef struct gla_trial {
     gla_memory memory;
 } gla_trial;
 
+/* The key gates of the trial's problem, one for every channel, dense [T,H,dk]: the input's or a fixed decay. NULL:
+ * none, or no memory. */
+const double *gla_trial_key_gates(gla_trial *t);
+
 /* A copy of an input to write in, already part of trial->p; NULL: absent, or no memory. */
 double *gla_trial_edit(gla_trial *t, gla_input name);
 /* The same problem without an input; false: it has none. */

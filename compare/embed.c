@@ -103,13 +103,15 @@ static gla_status take_input(const embed_arguments *a, gla_problem *p, gla_input
     const int64_t *got = a->shape[name];
     bool state = gla_is_state_input(name), key = name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK;
     int head_axis = state ? 1 : 2;
-    int64_t heads = got[head_axis], D = key ? p->dk : p->dv;
+    bool one = name == GLA_IN_GK && gla_mechanism_of(p)->gate_per_head;
+    int64_t heads = got[head_axis], D = one ? 1 : key ? p->dk : p->dv;
     int64_t wanted[4] = {state ? p->N : p->B, p->T, state ? p->dk : 0, D};
     wanted[head_axis] = heads > 0 ? heads : 1;
     if (memcmp(got, wanted, sizeof wanted) != 0) {
         shape_text found, sought;
         gla_fail(err, GLA_BAD_SHAPE, "%s has shape %s, wanted %s", gla_input_names[name], shape_of(got, found),
                  shape_of(wanted, sought));
+        if (one) return gla_hint(err, GLA_BAD_SHAPE, "one gate per head; per channel: mechanism gla");
         return gla_hint(err, GLA_BAD_SHAPE,
                         "tokens are [B,T,heads,D], states [N,heads,dk,dv]; B, T, dk are q's, dv v's");
     }
@@ -120,6 +122,7 @@ static gla_status take_input(const embed_arguments *a, gla_problem *p, gla_input
 
 gla_status embed_problem(const embed_arguments *a, gla_problem *p, gla_error *err) {
     *p = (gla_problem){.scale = a->scale, .reverse = a->flags & GLASSBOX_REVERSE};
+    if (a->mechanism && gla_mechanism_parse(a->mechanism, p, err) != GLA_OK) return GLA_UNKNOWN_NAME;
     for (int i = GLA_IN_Q; i <= GLA_IN_V; i++)
         if (!a->input[i]) return gla_fail(err, GLA_BAD_SHAPE, "%s is missing", gla_input_names[i]);
     const int64_t *q = a->shape[GLA_IN_Q];
@@ -142,10 +145,10 @@ gla_status embed_problem(const embed_arguments *a, gla_problem *p, gla_error *er
 
 /* ---- shapes and truth ---- */
 
-int glassbox_shapes(const double *const *input, const int64_t (*input_shape)[4], const int64_t *cu_seqlens,
-                    int64_t cu_count, double scale, unsigned flags, int64_t (*output_shape)[4], char *text,
-                    size_t room) {
-    embed_arguments a = {input, input_shape, cu_seqlens, cu_count, scale, flags};
+int glassbox_shapes(const char *mechanism, const double *const *input, const int64_t (*input_shape)[4],
+                    const int64_t *cu_seqlens, int64_t cu_count, double scale, unsigned flags,
+                    int64_t (*output_shape)[4], char *text, size_t room) {
+    embed_arguments a = {mechanism, input, input_shape, cu_seqlens, cu_count, scale, flags};
     gla_error err;
     gla_problem p;
     if (embed_problem(&a, &p, &err) != GLA_OK) return embed_fail(&err, text, room);
@@ -161,11 +164,11 @@ static void copy(void *to, const void *from, size_t size) {
     if (to && size) memcpy(to, from, size);
 }
 
-int glassbox_truth(const double *const *input, const int64_t (*input_shape)[4], const int64_t *cu_seqlens,
-                   int64_t cu_count, double scale, unsigned flags, const char *target, double close_enough, int threads,
-                   double *const *value, double *const *low, double *const *magnitude, uint8_t *const *certified,
-                   char *text, size_t room) {
-    embed_arguments a = {input, input_shape, cu_seqlens, cu_count, scale, flags};
+int glassbox_truth(const char *mechanism, const double *const *input, const int64_t (*input_shape)[4],
+                   const int64_t *cu_seqlens, int64_t cu_count, double scale, unsigned flags, const char *target,
+                   double close_enough, int threads, double *const *value, double *const *low, double *const *magnitude,
+                   uint8_t *const *certified, char *text, size_t room) {
+    embed_arguments a = {mechanism, input, input_shape, cu_seqlens, cu_count, scale, flags};
     gla_error err;
     gla_problem p;
     gla_truth truth = {0};

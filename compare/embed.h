@@ -5,7 +5,9 @@
  * judge.h.
  *
  * Arrays run over the inputs (or outputs) in the order of glassbox_name(GLASSBOX_LIST_INPUTS, i). A problem is
- *     input[i]       dense row-major binary64, or NULL; tokens [B,T,heads,D], states [N,heads,dk,dv]
+ *     mechanism      as gla_mechanism_parse takes it; NULL: gla
+ *     input[i]       dense row-major binary64, or NULL; tokens [B,T,heads,D], a gate per head [B,T,heads,1],
+ *                    states [N,heads,dk,dv]
  *     input_shape[i] its shape [4]; read where input[i] is not NULL
  *     cu_seqlens     N+1 offsets 0 .. T, cu_count of them; or NULL
  *     scale          multiplies q; 0 asks for dk^(-1/2)
@@ -21,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GLASSBOX_ABI = 2 }; /* grows when a call below changes its meaning */
+enum { GLASSBOX_ABI = 3 }; /* grows when a call below changes its meaning */
 int glassbox_abi(void);
 
 typedef enum glassbox_list {
@@ -42,26 +44,27 @@ const char *glassbox_about(int list, int i);
 enum { GLASSBOX_REVERSE = 1, GLASSBOX_BACKWARD = 2, GLASSBOX_GROWTH = 4 }; /* GROWTH: gates above 0 are accepted */
 
 /* The shapes of all outputs; an output that this problem has not gets zeros. */
-int glassbox_shapes(const double *const *input, const int64_t (*input_shape)[4], const int64_t *cu_seqlens,
-                    int64_t cu_count, double scale, unsigned flags, int64_t (*output_shape)[4], char *text,
-                    size_t room);
+int glassbox_shapes(const char *mechanism, const double *const *input, const int64_t (*input_shape)[4],
+                    const int64_t *cu_seqlens, int64_t cu_count, double scale, unsigned flags,
+                    int64_t (*output_shape)[4], char *text, size_t room);
 
 /* Truth, rounded once into the format `target`, and what value leaves of it (low), the same formula on absolute values
  * (magnitude), and 1 where the rounding is proven (truth.h). Each array may be NULL, and each of its pointers.
  * close_enough as in truth.h; threads 0 = all processors. */
-int glassbox_truth(const double *const *input, const int64_t (*input_shape)[4], const int64_t *cu_seqlens,
-                   int64_t cu_count, double scale, unsigned flags, const char *target, double close_enough, int threads,
-                   double *const *value, double *const *low, double *const *magnitude, uint8_t *const *certified,
-                   char *text, size_t room);
+int glassbox_truth(const char *mechanism, const double *const *input, const int64_t (*input_shape)[4],
+                   const int64_t *cu_seqlens, int64_t cu_count, double scale, unsigned flags, const char *target,
+                   double close_enough, int threads, double *const *value, double *const *low, double *const *magnitude,
+                   uint8_t *const *certified, char *text, size_t room);
 
 /* Judge outputs: got[i] dense values of got_shape[i] that were stored in format[i], or NULL = not under test;
  * missing: bits 1u << i of outputs that are expected and not there. profile NULL = the default of the first format; a
  * name of the list; or, where it holds a line end, a profile of your own as profile_text.h has it.
  * replay NULL, or a number system in which `form` (NULL = the profile's) is to give the very same bits (replay.h).
  * Results: *verdict of the whole; numbers[i * fields + f], the fields of output i (judge.h; all 0 if not judged);
- * *used, the profile's name, NULL for one of your own; text, the report: torch.testing's vocabulary first where something is wrong. */
-int glassbox_check(const double *const *input, const int64_t (*input_shape)[4], const int64_t *cu_seqlens,
-                   int64_t cu_count, double scale, unsigned flags, const double *const *got,
+ * *used, the profile's name, NULL for one of your own; text, the report: torch.testing's vocabulary first where
+ * something is wrong. */
+int glassbox_check(const char *mechanism, const double *const *input, const int64_t (*input_shape)[4],
+                   const int64_t *cu_seqlens, int64_t cu_count, double scale, unsigned flags, const double *const *got,
                    const int64_t (*got_shape)[4], const char *const *format, unsigned missing, const char *profile,
                    const char *replay, const char *form, int threads, int *verdict, double *numbers, const char **used,
                    char *text, size_t room);
@@ -77,8 +80,8 @@ enum { GLASSBOX_VALUE_GATE = 8, GLASSBOX_STATE = 16, GLASSBOX_VARLEN = 32 }; /* 
 
 /* size: B T H dk dv Hk, 0 = the default. awkward > 0: instead of sizes and flags, a shape that chunks of `awkward` find
  * awkward, drawn by the seed. NULL on failure, with the reason in text. */
-glassbox_case *glassbox_generate(const char *family, const int64_t size[6], unsigned flags, int64_t awkward,
-                                 uint64_t seed, const char *dtype, char *text, size_t room);
+glassbox_case *glassbox_generate(const char *mechanism, const char *family, const int64_t size[6], unsigned flags,
+                                 int64_t awkward, uint64_t seed, const char *dtype, char *text, size_t room);
 /* What came out: size and flags with the defaults filled in, the scale, the offsets (or NULL), and input i (or NULL).
  */
 void glassbox_case_sizes(const glassbox_case *c, int64_t size[6], unsigned *flags, double *scale);

@@ -12,8 +12,8 @@ struct glassbox_case {
     gla_generated made;
 };
 
-static gla_status generate(const char *family, const int64_t size[6], unsigned flags, int64_t awkward, uint64_t seed,
-                           const char *dtype, gla_generated *out, gla_error *err) {
+static gla_status generate(const char *mechanism, const char *family, const int64_t size[6], unsigned flags,
+                           int64_t awkward, uint64_t seed, const char *dtype, gla_generated *out, gla_error *err) {
     gla_case_spec spec = {.B = size[0], .T = size[1], .H = size[2], .dk = size[3], .dv = size[4], .Hk = size[5]};
     if (awkward > 0)
         spec = gla_random_shape(family, seed, awkward);
@@ -25,16 +25,17 @@ static gla_status generate(const char *family, const int64_t size[6], unsigned f
     }
     spec.backward = flags & GLASSBOX_BACKWARD;
     spec.family = family;
+    spec.mechanism = mechanism;
     spec.seed = seed;
     gla_status status = embed_format(dtype, &spec.dtype, err);
     return status ? status : gla_generate(&spec, out, err);
 }
 
-glassbox_case *glassbox_generate(const char *family, const int64_t size[6], unsigned flags, int64_t awkward,
-                                 uint64_t seed, const char *dtype, char *text, size_t room) {
+glassbox_case *glassbox_generate(const char *mechanism, const char *family, const int64_t size[6], unsigned flags,
+                                 int64_t awkward, uint64_t seed, const char *dtype, char *text, size_t room) {
     gla_error err;
     glassbox_case *c = calloc(1, sizeof *c);
-    gla_status status = c ? generate(family, size, flags, awkward, seed, dtype, &c->made, &err)
+    gla_status status = c ? generate(mechanism, family, size, flags, awkward, seed, dtype, &c->made, &err)
                           : gla_fail(&err, GLA_NO_MEMORY, "no memory for a case");
     if (!status) return c;
     embed_fail(&err, text, room);

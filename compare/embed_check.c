@@ -182,12 +182,12 @@ static gla_status judge(const gla_problem *p, gla_candidate *c, const gla_profil
     return status;
 }
 
-int glassbox_check(const double *const *input, const int64_t (*input_shape)[4], const int64_t *cu_seqlens,
-                   int64_t cu_count, double scale, unsigned flags, const double *const *got,
+int glassbox_check(const char *mechanism, const double *const *input, const int64_t (*input_shape)[4],
+                   const int64_t *cu_seqlens, int64_t cu_count, double scale, unsigned flags, const double *const *got,
                    const int64_t (*got_shape)[4], const char *const *format, unsigned missing, const char *profile,
                    const char *replay, const char *form, int threads, int *verdict, double *numbers, const char **used,
                    char *text, size_t room) {
-    embed_arguments a = {input, input_shape, cu_seqlens, cu_count, scale, flags};
+    embed_arguments a = {mechanism, input, input_shape, cu_seqlens, cu_count, scale, flags};
     embed_text report = {text, room, 0};
     gla_error err;
     gla_problem p;

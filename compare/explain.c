@@ -99,7 +99,7 @@ static gla_status run_model(const place *x, const char *form_text, gla_output na
     form.backward = name >= GLA_DQ;
     gla_numbers *n = gla_error_open(model);
     if (!n) return gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
-    status = gla_run(gla_mechanism_named("gla"), &x->part.problem, &form, n, &r, err);
+    status = gla_run(&x->part.problem, &form, n, &r, err);
     if (status == GLA_OK && !r.tensor[name].at)
         status = gla_fail(err, GLA_UNSUPPORTED, "this problem has no %s", gla_output_names[name]);
     if (status == GLA_OK) *out = *(const gla_error_number *)gla_result_at(&r, name, x->index);

@@ -9,7 +9,10 @@
  *
  * The mechanism "gla", per sequence and head, with state S [dk,dv] and log gates g, gv <= 0 (natural log, -inf =
  * reset): S_t = outer(e^g_t, e^gv_t) * S_{t-1} + k_t v_t^T        decay, then write o_t = scale S_t^T q_t then read
- * and, if `backward`, the gradients of <o, d_o> + <S_T, d_final_state>.
+ * and, if `backward`, the gradients of <o, d_o> + <S_T, d_final_state>. Other mechanisms: "simple_gla", g and dg
+ * [B,T,H,1], one gate for all key channels of a head; "linear_attention", no gates; "retention", no gates and the fixed
+ * decay log(1 - 2^(-5-h)) of head h of H; "lightning", the fixed decay -2^(-8(h+1)/H) (H a power of two). `mechanism`
+ * is the text that was asked for.
  *
  * Tensors are [B,T,H,D], states [N,H,dk,dv], strides in elements, that of the last axis 1. At level full they are not
  * dense in some cases, and what lies between the elements is not the kernel's; one that needs dense tensors declines
@@ -59,7 +62,7 @@ struct glassbox_info {
     uint32_t size;        /* sizeof(struct glassbox_info) */
     uint32_t abi_version; /* GLASSBOX_ABI_VERSION */
     const char *name;
-    const char *mechanisms; /* separated by spaces: "gla" */
+    const char *mechanisms; /* separated by spaces: "gla simple_gla" */
     uint32_t formats, features, device, reserved;
     int64_t max_B, max_T, max_H, max_dk, max_dv; /* 0: no limit. Larger cases are not given to it */
 };

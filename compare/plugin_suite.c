@@ -39,6 +39,7 @@ static void add(making *m, gla_case_spec spec, gla_property property) {
     gla_case_label label;
     if (m->status != GLA_OK) return;
     spec.backward = m->backward;
+    spec.mechanism = m->mechanism;
     m->status = gla_case_complete(&spec, label, m->err);
     if (m->status != GLA_OK) return;
     gla_suite_case c = {.spec = spec, .property = property};
@@ -56,7 +57,10 @@ static void add(making *m, gla_case_spec spec, gla_property property) {
 
 static void add_families(making *m, const gla_format *dtype, uint64_t seed, bool full) {
     int index = 0;
-    for (const gla_family *f = gla_families; f->name; f++, index++) {
+    gla_problem p = {.mechanism = NULL};
+    if (gla_mechanism_parse(m->mechanism, &p, m->err) != GLA_OK) m->status = GLA_UNKNOWN_NAME;
+    for (const gla_family *f = gla_families; f->name && m->status == GLA_OK; f++, index++) {
+        if (!gla_family_fits(f, gla_mechanism_of(&p))) continue;
         gla_case_spec own = {.family = f->name, .seed = seed, .dtype = dtype, .initial_state = index % 2};
         add(m, own, GLA_PROPERTIES);
         for (int64_t C = 64; C >= (full ? 16 : 64); C /= 4) {
@@ -70,7 +74,10 @@ static void add_families(making *m, const gla_format *dtype, uint64_t seed, bool
 static void add_large(making *m, const gla_format *dtype, uint64_t seed) {
     static const char *const families[] = {"mild", "strong", "reset", "cancel"};
     static const int64_t sizes[][4] = {{513, 2, 64, 64}, {257, 2, 128, 128}, {320, 2, 128, 64}, {192, 1, 256, 32}};
+    gla_problem p = {.mechanism = NULL};
+    if (gla_mechanism_parse(m->mechanism, &p, m->err) != GLA_OK) m->status = GLA_UNKNOWN_NAME;
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        if (!gla_family_fits(gla_family_named(families[i]), gla_mechanism_of(&p))) continue;
         gla_case_spec s = {.family = families[i], .seed = seed, .dtype = dtype, .initial_state = true};
         s.T = sizes[i][0];
         s.H = sizes[i][1];

@@ -162,12 +162,13 @@ gla_status gla_check_causality(gla_probe *t) {
 
 /* ---- permutation ---- */
 
-/* Element `n` of a dense tensor, with batch (or sequence) and head moved on by one. */
-static int64_t moved(const int64_t shape[4], bool state, int64_t n) {
+/* Element `n` of a dense tensor, with batch (or sequence) moved on by one, and the head, unless heads decay each in its
+ * own way. */
+static int64_t moved(const gla_problem *p, const int64_t shape[4], bool state, int64_t n) {
     int64_t at[4], head = state ? 1 : 2;
     gla_index_of(shape, n, at);
     at[0] = (at[0] + 1) % shape[0];
-    at[head] = (at[head] + 1) % shape[head];
+    if (!gla_mechanism_of(p)->log_decay) at[head] = (at[head] + 1) % shape[head];
     return ((at[0] * shape[1] + at[1]) * shape[2] + at[2]) * shape[3] + at[3];
 }
 
@@ -177,7 +178,7 @@ static void permute(altered *a, const gla_generated *made) {
         if (!a->tensor[i]) continue;
         gla_input_shape(&made->problem, (gla_input)i, shape);
         for (int64_t n = 0; n < made->count[i]; n++)
-            a->tensor[i][moved(shape, is_state((gla_input)i), n)] = made->tensor[i][n];
+            a->tensor[i][moved(&made->problem, shape, is_state((gla_input)i), n)] = made->tensor[i][n];
     }
 }
 
@@ -190,7 +191,7 @@ static gla_status compare_permuted(gla_probe *t, const gla_plugin_result *before
         gla_output_shape(&t->made.problem, (gla_output)i, shape);
         for (int64_t n = 0; n < before->output[0][i].bytes / size; n++) {
             gla_place_text place;
-            if (memcmp(a + n * size, b + moved(shape, state, n) * size, (size_t)size) == 0) continue;
+            if (memcmp(a + n * size, b + moved(&t->made.problem, shape, state, n) * size, (size_t)size) == 0) continue;
             gla_index_of(shape, n, at);
             return gla_probe_found(t, GLA_VIOLATED, "%s differs when its batch and head are moved to another place",
                                    gla_place_print((gla_output)i, at, place));

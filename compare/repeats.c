@@ -95,11 +95,11 @@ typedef struct counting {
     uint64_t head;    /* the hash of all of it */
 } counting;
 
-/* The gates of a sequence: none but zeros, those of the first token always, or neither. */
+/* The gates of a sequence: none but zeros, those of the first token always (or fixed), or neither. */
 typedef enum decays { OPEN, CONSTANT, VARIED } decays;
 
 static decays decays_of(const counting *c, const gla_sequence *s, const side *a) {
-    decays found = OPEN;
+    decays found = a->rows && gla_mechanism_of(c->p)->log_decay ? CONSTANT : OPEN;
     for (int64_t t = 0; a->gates->at && t < s->length; t++)
         for (int64_t i = 0; i < a->D; i++) {
             double g = gla_tensor_token(c->p, a->gates, s, c->h, t, i);
@@ -154,8 +154,9 @@ static counts count_side(counting *c, const side *a) {
 /* Into *model the largest counts of a head. */
 static void count_head(counting *c, bool backward, gla_error_model *model) {
     const gla_problem *p = c->p;
-    const side sides[4] = {{&p->k, &p->gk, &p->initial_state, p->dk, true},
-                           {&p->q, &p->gk, &p->d_final_state, p->dk, true},
+    const gla_tensor gk = gla_key_gates(p);
+    const side sides[4] = {{&p->k, &gk, &p->initial_state, p->dk, true},
+                           {&p->q, &gk, &p->d_final_state, p->dk, true},
                            {&p->v, &p->gv, &p->initial_state, p->dv, false},
                            {&p->d_o, &p->gv, &p->d_final_state, p->dv, false}};
     counts key = {1, 1, 1}, value = {1, 1, 1};

@@ -45,7 +45,7 @@ static void run_part(void *data, size_t index) {
     gla_result r = {0};
     gla_error err = {0};
     gla_status status = pass->how->open(pass->how->data, index, &numbers, &err);
-    if (status == GLA_OK) status = gla_run(gla_mechanism_named("gla"), &part.problem, &pass->form, numbers, &r, &err);
+    if (status == GLA_OK) status = gla_run(&part.problem, &pass->form, numbers, &r, &err);
     for (int i = 0; status == GLA_OK && i < GLA_OUTPUTS; i++) store(pass, &part, &r, (gla_output)i);
     if (status != GLA_OK) keep_first(pass, status, &err);
     gla_result_free(&r);

@@ -45,14 +45,17 @@ static void cut_input(const gla_problem *p, gla_input name, const box *b, gla_me
     gla_tensor x = *gla_problem_input(out, name); /* still the whole's */
     if (!x.at) return;
     bool keyed = name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK;
-    gla_extent heads = heads_of(p, b, x.heads), columns = b->axis[keyed ? KEYS : VALUES];
+    bool narrow = name == GLA_IN_GK && gla_mechanism_of(p)->gate_per_head; /* one for all channels */
+    gla_extent heads = heads_of(p, b, x.heads), columns = narrow ? (gla_extent){0, 1} : b->axis[keyed ? KEYS : VALUES];
     gla_tensor *to = gla_problem_input(out, name);
     if (gla_is_state_input(name)) {
         const double *at = cut3(m, x.at, (gla_extent[]){heads, b->axis[KEYS], columns}, p->dk, p->dv);
         gla_tensor_dense(to, at, 0, heads.count, b->axis[KEYS].count, columns.count);
     } else {
-        const double *at =
-            cut3(m, x.at, (gla_extent[]){b->axis[TOKENS], heads, columns}, x.heads, keyed ? p->dk : p->dv);
+        const double *at = cut3(m, x.at, (gla_extent[]){b->axis[TOKENS], heads, columns}, x.heads,
+                                narrow  ? 1
+                                : keyed ? p->dk
+                                        : p->dv);
         gla_tensor_dense(to, at, b->axis[TOKENS].count, heads.count, 1, columns.count);
     }
 }
@@ -62,8 +65,9 @@ static double *cut_output(const gla_subject *s, gla_output name, const box *b, c
     if (gla_is_state_output(name))
         return cut3(m, from, (gla_extent[]){heads_of(&s->p, b, shape[1]), b->axis[KEYS], b->axis[VALUES]}, shape[2],
                     shape[3]);
-    return cut3(m, from, (gla_extent[]){b->axis[TOKENS], heads_of(&s->p, b, shape[2]), b->axis[columns_of(name)]},
-                shape[2], shape[3]);
+    bool narrow = shape[3] == 1; /* dg of a gate per head */
+    gla_extent columns = narrow ? (gla_extent){0, 1} : b->axis[columns_of(name)];
+    return cut3(m, from, (gla_extent[]){b->axis[TOKENS], heads_of(&s->p, b, shape[2]), columns}, shape[2], shape[3]);
 }
 
 /* ---- a window with what enters it ---- */
@@ -97,6 +101,7 @@ static gla_status slice(const gla_problem *p, const box *b, bool backward, int t
     *out = *p;
     if (!backward) out->d_o.at = out->d_final_state.at = NULL;
     out->H = b->axis[HEADS].count;
+    out->decay.head += b->axis[HEADS].first;
     out->T = tokens.count;
     out->dk = b->axis[KEYS].count;
     out->dv = b->axis[VALUES].count;
@@ -179,7 +184,8 @@ static bool take(search *w, box b) {
 
 /* ---- the search ---- */
 
-static bool may_cut(gla_output name, enum axis a, bool low) {
+static bool may_cut(const gla_problem *p, gla_output name, enum axis a, bool low) {
+    if (name == GLA_DGK && gla_mechanism_of(p)->gate_per_head && a != TOKENS) return false; /* a sum over channels */
     switch (a) {
     case TOKENS:
         return low ? name != GLA_DINITIAL_STATE : name != GLA_FINAL_STATE;
@@ -196,7 +202,7 @@ static bool may_cut(gla_output name, enum axis a, bool low) {
 
 static bool cut_end(search *w, enum axis a, bool low, int64_t by) {
     box b = w->best;
-    if (by < 1 || by >= b.axis[a].count || !may_cut(w->name, a, low)) return false;
+    if (by < 1 || by >= b.axis[a].count || !may_cut(&w->s->p, w->name, a, low)) return false;
     b.axis[a].count -= by;
     if (low) b.axis[a].first += by;
     return take(w, b);

@@ -39,7 +39,7 @@ gla_status gla_trial_open(const gla_problem *p, const char *form, const char *nu
     parsed.backward = true;
     status = gla_all_numbers_open(numbers, &trial->numbers, err);
     if (status) return status;
-    return gla_run(gla_mechanism_named("gla"), p, &parsed, trial->numbers, &trial->result, err);
+    return gla_run(p, &parsed, trial->numbers, &trial->result, err);
 }
 
 void gla_trial_close(gla_trial *trial) {

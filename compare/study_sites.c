@@ -92,7 +92,7 @@ typedef struct study {
 
 static gla_status run(const study *s, gla_numbers *numbers, gla_result *result) {
     if (!numbers) return GLA_NO_MEMORY;
-    return gla_run(gla_mechanism_named("gla"), s->p, &s->form, numbers, result, NULL);
+    return gla_run(s->p, &s->form, numbers, result, NULL);
 }
 
 static double error_at(const study *s, const gla_result *r, gla_output name, int64_t i) {

@@ -17,6 +17,7 @@
 #include "../fast/cpu/doubledouble.h"
 #include "../fast/cpu/gated_dd.h"
 #include "../fast/cpu/threads.h"
+#include "../reference/verbs.h"
 #include "certify.h"
 #include "truth_climb.h"
 
@@ -64,6 +65,25 @@ static const double *load_state(struct slice *s, const gla_problem *p, const gla
     return at;
 }
 
+/* e^g of a fixed decay g, to the nearest pair: 160 bits leave nothing of g's own error in it. */
+static gla_status find_decay(const gla_problem *p, int64_t h, double pair[2]) {
+    gla_numbers *n = gla_mpfr_open(160);
+    if (!n) return GLA_NO_MEMORY;
+    mpfr_t x;
+    mpfr_init2(x, 160);
+    gla_matrix g = gla_new(n, 1, 1);
+    if (n->status == GLA_OK) gla_mechanism_of(p)->log_decay(p, h, g);
+    gla_exp(g, g);
+    gla_status status = n->status;
+    if (status == GLA_OK) n->ops->get_mpfr(n, x, g.at);
+    pair[0] = mpfr_get_d(x, MPFR_RNDN);
+    mpfr_sub_d(x, x, pair[0], MPFR_RNDN);
+    pair[1] = mpfr_get_d(x, MPFR_RNDN);
+    mpfr_clear(x);
+    gla_numbers_close(n);
+    return status;
+}
+
 static void load_slice(struct slice *s, const gla_problem *p, const gla_sequence *q, int64_t h, bool backward) {
     gated_dd *x = &s->x;
     int64_t keys = q->length * p->dk, values = q->length * p->dv, state = p->dk * p->dv;
@@ -72,8 +92,11 @@ static void load_slice(struct slice *s, const gla_problem *p, const gla_sequence
     x->q = load_tokens(s, p, &p->q, q, h, p->dk);
     x->k = load_tokens(s, p, &p->k, q, h, p->dk);
     x->v = load_tokens(s, p, &p->v, q, h, p->dv);
-    x->gk = load_tokens(s, p, &p->gk, q, h, p->dk);
+    gla_tensor gk = gla_key_gates(p);
+    x->gk = load_tokens(s, p, &gk, q, h, p->dk);
     x->gv = load_tokens(s, p, &p->gv, q, h, p->dv);
+    x->fixed = gla_mechanism_of(p)->log_decay != NULL;
+    if (x->fixed && find_decay(p, h, x->decay) != GLA_OK) s->no_memory = true;
     x->S0 = load_state(s, p, &p->initial_state, q, h);
     x->o = take_output(s, values);
     x->ST = take_output(s, state);
@@ -102,7 +125,8 @@ struct pass {
     atomic_long bits;
 };
 
-/* Add element `from` of an engine output to element `at` of the result, where heads that share a tensor meet. */
+/* Add element `from` of an engine output to element `at` of the result, where heads that share a tensor meet, and
+ * channels that share a gate. */
 static void add_element(struct pass *pass, gla_output name, int64_t at, const gated_dd_output *x, int64_t from) {
     double *hi = &pass->out->tensor[name].value[at], *lo = &pass->out->tensor[name].low[at];
     double *magnitude = &pass->out->tensor[name].magnitude[at], *bound = &pass->bound[name][at];
@@ -121,13 +145,13 @@ static void add_element(struct pass *pass, gla_output name, int64_t at, const ga
 
 static void store(struct pass *pass, gla_output name, const gla_sequence *s, int64_t h, const gated_dd_output *x) {
     const int64_t *shape = pass->out->tensor[name].shape;
-    bool state = gla_is_state_output(name);
-    int64_t rows = state ? pass->p->dk : s->length, cols = shape[3];
+    bool state = gla_is_state_output(name), narrow = name == GLA_DGK && shape[3] < pass->p->dk;
+    int64_t rows = state ? pass->p->dk : s->length, cols = narrow ? pass->p->dk : shape[3];
     if (!x->hi || !pass->out->tensor[name].present) return;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < cols; j++) {
-            int64_t at =
-                state ? gla_index_state(pass->p, shape, s, h, i, j) : gla_index_token(pass->p, shape, s, h, i, j);
+            int64_t at = state ? gla_index_state(pass->p, shape, s, h, i, j)
+                               : gla_index_token(pass->p, shape, s, h, i, narrow ? 0 : j);
             add_element(pass, name, at, x, i * cols + j);
         }
 }

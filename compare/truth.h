@@ -8,7 +8,9 @@
  * a rounding boundary, an exact tie, a huge cancellation, an overflow) climbs: the sequences and heads that hold it run
  * again in interval arithmetic, at 192 bits and then at twice as many up to a cap. Outputs that involve e^g, g != 0,
  * are transcendental or exact dyadic numbers; the first are decided at some precision (Lindemann-Weierstrass), the
- * second as soon as the interval is a single point. What the cap does not decide is reported, never guessed.
+ * second as soon as the interval is a single point. A fixed decay that is itself a dyadic number (retention's) enters
+ * the intervals as that number, so that exact results stay exact. What the cap does not decide is reported, never
+ * guessed.
  *
  * Memory beside the result: one binary64 per element, the engine's, and the intervals of what climbs.
  */

@@ -87,11 +87,11 @@ static void decide(const gla_result *r, gla_output name, int64_t index, int64_t 
 
 static gla_status run_piece(const struct piece *piece, const gla_problem *p, bool backward, long bits,
                             const gla_truth_options *o, gla_truth *t) {
-    gla_form form = {.kind = GLA_RECURRENT, .backward = backward};
+    gla_form form = {.kind = GLA_RECURRENT, .backward = backward, .factors = true};
     gla_numbers *n = gla_interval_open(bits);
     if (!n) return GLA_NO_MEMORY;
     gla_result r;
-    gla_status status = gla_run(gla_mechanism_named("gla"), &piece->part.problem, &form, n, &r, NULL);
+    gla_status status = gla_run(&piece->part.problem, &form, n, &r, NULL);
     struct ends e;
     mpfr_inits2(bits, e.lo, e.hi, e.middle, (mpfr_ptr)0);
     for (int name = 0; name < GLA_OUTPUTS && status == GLA_OK; name++)

@@ -7,7 +7,7 @@
  *     gla_form form; gla_form_parse("chunkwise:64:16", &form, &err);
  *     gla_numbers *numbers; gla_numbers_open("mpfr:256", &numbers, &err);
  *     gla_result result;
- *     gla_run(gla_mechanism_named("gla"), &problem, &form, numbers, &result, &err);
+ *     gla_run(&problem, &form, numbers, &result, &err);
  *     double o = gla_result_d(&result, GLA_O, index);
  *     gla_result_free(&result); gla_numbers_close(numbers);
  *
@@ -33,14 +33,27 @@ typedef struct gla_tensor {
     int64_t stride[4];
 } gla_tensor;
 
+/* The fixed decay of a mechanism that takes no gates (reference/mechanisms). All 0: the mechanism's usual schedule, and
+ * the problem's heads are all the heads of the layer. */
+typedef struct gla_fixed_decay {
+    int schedule;          /* index in the mechanism's schedules */
+    int64_t layer, layers; /* of a schedule that weakens with depth; layers 0: it does not */
+    int64_t head, heads;   /* head 0 of the problem is head `head` of `heads` (0: H) of the layer */
+} gla_fixed_decay;
+
+typedef struct gla_mechanism gla_mechanism;
+
 typedef struct gla_problem {
+    const gla_mechanism *mechanism; /* NULL: gla */
+    gla_fixed_decay decay;          /* of mechanisms with a fixed decay */
     int64_t B, T, H, dk, dv;
     int64_t N;                 /* sequences: B, or the number of segments when cu_seqlens is given (then B = 1) */
     const int64_t *cu_seqlens; /* NULL, or N+1 ascending offsets 0 .. T; empty segments allowed */
     double scale;              /* multiplies q; 0 asks for the default, binary64 nearest to dk^(-1/2) */
     bool reverse;              /* run every sequence from its last token to its first */
     gla_tensor q, k, v;        /* [B,T,h,dk] [B,T,h,dk] [B,T,h,dv] */
-    gla_tensor gk, gv;         /* log gates [B,T,h,dk], [B,T,h,dv]; absent = 0 (no decay). -inf = exact reset */
+    gla_tensor gk, gv;         /* log gates [B,T,h,dk], [B,T,h,dv]; absent = 0 (no decay). -inf = exact reset.
+                                  gk of a mechanism with a gate per head: [B,T,h,1], stride[3] is not looked at */
     gla_tensor initial_state;  /* [N,h,dk,dv]; absent = 0 */
     gla_tensor d_o;            /* [B,T,h,dv] gradient of o; absent = 0 */
     gla_tensor d_final_state;  /* [N,h,dk,dv]; absent = 0 */
@@ -84,12 +97,15 @@ gla_tensor *gla_problem_input(gla_problem *p, gla_input name);
 void gla_input_shape(const gla_problem *p, gla_input name, int64_t shape[4]);
 void gla_output_shape(const gla_problem *p, gla_output name, int64_t shape[4]);
 
+/* gk as it acts on every key channel: a gate per head has stride 0 there. */
+gla_tensor gla_key_gates(const gla_problem *p);
+
 /* Point `x` at dense row-major data of the given head count (the usual case). */
 void gla_tensor_dense(gla_tensor *x, const double *at, int64_t tokens, int64_t heads, int64_t rows, int64_t cols);
 
-/* Everything the contract asks: sizes positive and below 2^31 elements, cu_seqlens ascending, q k v present, no NaN
- * and no infinity in q k v states gradients, g <= 0 (unless allow_growth) and not NaN. The error names the tensor and
- * the first offending index [b,t,h,i]. T = 0 is refused. */
+/* Everything the contract asks: no input that the mechanism does not take, sizes positive and below 2^31 elements,
+ * cu_seqlens ascending, q k v present, no NaN and no infinity in q k v states gradients, g <= 0 (unless allow_growth)
+ * and not NaN. The error names the tensor and the first offending index [b,t,h,i]. T = 0 is refused. */
 gla_status gla_problem_check(const gla_problem *p, bool allow_growth, gla_error *err);
 
 /* ---- formulations ---- */
@@ -126,6 +142,8 @@ typedef struct gla_form {
     int64_t split;     /* tokens of a segment (gated/split.c); 0: the sequence is not split */
     gla_gate_route route;
     bool backward; /* also gradients */
+    bool factors;  /* recurrent: a fixed decay is e^g as its mechanism forms it, exact where it is a dyadic number, and
+                      not the exponential of its logarithm: for the truth (compare/truth_climb.c) */
 } gla_form;
 
 extern const char *const gla_formulation_names[GLA_FORMULATIONS]; /* recurrent parallel parallel-naive ... */
@@ -146,17 +164,30 @@ void gla_form_print(const gla_form *form, char *text, size_t size);
 /* ---- mechanisms ---- */
 
 typedef struct gla_result gla_result;
-typedef struct gla_mechanism {
+struct gla_mechanism {
     const char *name;     /* "gla" */
     const char *equation; /* one line */
     unsigned inputs;      /* bit (1u << gla_input) for those it takes */
     unsigned outputs;     /* bit (1u << gla_output) */
+    bool gate_per_head;   /* g and dg are [B,T,h,1], one gate for all key channels of a head */
+    /* Fixed decays, else NULL: the schedules by name, the usual one first, and the log decay of the problem's head h,
+     * made in the number system of g [1,1]. */
+    const gla_choice *schedules;
+    void (*log_decay)(const gla_problem *p, int64_t h, struct gla_matrix g);
+    void (*decay)(const gla_problem *p, int64_t h, struct gla_matrix alpha); /* e^g itself; NULL: no better way */
     gla_status (*run)(const gla_problem *p, const gla_form *form, gla_numbers *numbers, gla_result *result,
                       gla_error *err);
-} gla_mechanism;
+};
 
 extern const gla_mechanism *const gla_mechanisms[];         /* NULL-terminated */
 const gla_mechanism *gla_mechanism_named(const char *name); /* or NULL */
+const gla_mechanism *gla_mechanism_of(const gla_problem *p);
+
+/* "NAME[:SCHEDULE[:l/L]][@h/H]" into p->mechanism and p->decay, and back (at most size bytes): "retention",
+ * "lightning:linear:3/24", "retention@2/4" (a problem that begins with the third of four heads). Errors:
+ * GLA_UNKNOWN_NAME, with the names there are. */
+gla_status gla_mechanism_parse(const char *text, gla_problem *p, gla_error *err);
+void gla_mechanism_print(const gla_problem *p, char *text, size_t size);
 
 /* ---- running ---- */
 
@@ -169,10 +200,11 @@ struct gla_result {
     } tensor[GLA_OUTPUTS];
 };
 
-/* Run every sequence and head of the problem. The result belongs to the caller (gla_result_free), also on failure.
- * Precondition: gla_problem_check. Errors: GLA_UNSUPPORTED (route not available for the form), GLA_NO_MEMORY. */
-gla_status gla_run(const gla_mechanism *m, const gla_problem *p, const gla_form *form, gla_numbers *numbers,
-                   gla_result *result, gla_error *err);
+/* Run every sequence and head of the problem as its mechanism says. The result belongs to the caller (gla_result_free),
+ * also on failure. Precondition: gla_problem_check. Errors: GLA_UNSUPPORTED (route not available for the form),
+ * GLA_NO_MEMORY. */
+gla_status gla_run(const gla_problem *p, const gla_form *form, gla_numbers *numbers, gla_result *result,
+                   gla_error *err);
 double gla_result_d(const gla_result *r, gla_output name, int64_t index);       /* nearest binary64 */
 const void *gla_result_at(const gla_result *r, gla_output name, int64_t index); /* the number itself */
 void gla_result_free(gla_result *r);

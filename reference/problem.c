@@ -23,6 +23,12 @@ static const gla_tensor *input_of(const gla_problem *p, gla_input name) {
 bool gla_is_state_input(gla_input name) { return name == GLA_IN_INITIAL_STATE || name == GLA_IN_DFINAL_STATE; }
 bool gla_is_state_output(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
 
+gla_tensor gla_key_gates(const gla_problem *p) {
+    gla_tensor g = p->gk;
+    if (gla_mechanism_of(p)->gate_per_head) g.stride[3] = 0;
+    return g;
+}
+
 bool gla_has_output(const gla_problem *p, bool backward, gla_output name) {
     if (name == GLA_O || name == GLA_FINAL_STATE) return true;
     if (name == GLA_DGK) return backward && p->gk.at;
@@ -43,6 +49,8 @@ void gla_input_shape(const gla_problem *p, gla_input name, int64_t shape[4]) {
     int64_t heads = input_of(p, name)->at ? input_of(p, name)->heads : p->H;
     if (gla_is_state_input(name))
         set_shape(shape, p->N, heads, p->dk, p->dv);
+    else if (name == GLA_IN_GK && gla_mechanism_of(p)->gate_per_head)
+        set_shape(shape, p->B, p->T, heads, 1);
     else if (name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK)
         set_shape(shape, p->B, p->T, heads, p->dk);
     else
@@ -191,8 +199,31 @@ static gla_status check_values(const gla_problem *p, gla_input name, bool allow_
     return GLA_OK;
 }
 
+/* No input that the mechanism knows nothing of; heads of a fixed decay that exist. */
+static gla_status check_mechanism(const gla_problem *p, gla_error *err) {
+    const gla_mechanism *m = gla_mechanism_of(p);
+    for (int i = 0; i < GLA_INPUTS; i++)
+        if (input_of(p, (gla_input)i)->at && !(m->inputs & 1u << i))
+            return gla_fail(err, GLA_BAD_VALUE, "mechanism %s takes no %s", m->name, gla_input_names[i]);
+    const gla_fixed_decay *d = &p->decay;
+    int schedules = 1;
+    while (m->schedules && m->schedules[schedules].name) schedules++;
+    if (d->schedule < 0 || d->schedule >= schedules)
+        return gla_fail(err, GLA_BAD_VALUE, "mechanism %s has no schedule number %d of its decay", m->name,
+                        d->schedule);
+    if (d->layers < 0 || d->layer < 0 || (d->layers > 0 && d->layer >= d->layers))
+        return gla_fail(err, GLA_BAD_VALUE, "layer %lld of %lld: layers count from 0", (long long)d->layer,
+                        (long long)d->layers);
+    int64_t heads = d->heads ? d->heads : p->H;
+    if (d->head < 0 || d->head > heads - p->H)
+        return gla_fail(err, GLA_BAD_SHAPE, "H = %lld heads from head %lld on, but the layer has %lld", (long long)p->H,
+                        (long long)d->head, (long long)heads);
+    return GLA_OK;
+}
+
 gla_status gla_problem_check(const gla_problem *p, bool allow_growth, gla_error *err) {
     gla_status status = check_size(p, err);
+    if (status == GLA_OK) status = check_mechanism(p, err);
     if (status == GLA_OK) status = check_sequences(p, err);
     if (status != GLA_OK) return status;
     if (!isfinite(p->scale)) return gla_fail(err, GLA_BAD_VALUE, "scale = %g is not finite", p->scale);

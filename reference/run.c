@@ -11,14 +11,6 @@
 #include "mechanisms/mechanisms.h"
 #include "slice.h"
 
-const gla_mechanism *const gla_mechanisms[] = {&gla_mechanism_gla, NULL};
-
-const gla_mechanism *gla_mechanism_named(const char *name) {
-    for (const gla_mechanism *const *m = gla_mechanisms; *m; m++)
-        if (strcmp((*m)->name, name) == 0) return *m;
-    return NULL;
-}
-
 /* ---- a result ---- */
 
 static gla_status new_result(const gla_problem *p, const gla_form *form, gla_numbers *n, gla_result *r) {
@@ -78,7 +70,30 @@ static gla_matrix load_state(gla_numbers *n, const gla_problem *p, const gla_ten
     return m;
 }
 
-static gated_slice load_slice(gla_numbers *n, const gla_problem *p, const gla_sequence *s, int64_t h, bool backward) {
+/* The key gates [T,dk]: the input's, one per head over all channels, or the mechanism's own. */
+static gla_matrix load_key_gates(gla_numbers *n, const gla_problem *p, const gla_sequence *s, int64_t h) {
+    const gla_mechanism *m = gla_mechanism_of(p);
+    if (!m->log_decay) {
+        gla_tensor g = gla_key_gates(p);
+        return load_tokens(n, p, &g, s, h, p->dk);
+    }
+    gla_matrix gk = gla_new(n, (size_t)s->length, (size_t)p->dk), g = gla_new(n, 1, 1);
+    if (n->status == GLA_OK) m->log_decay(p, h, g);
+    for (size_t t = 0; n->status == GLA_OK && t < gk.rows; t++)
+        for (size_t i = 0; i < gk.cols; i++) n->ops->set(n, gla_at(gk, t, i), g.at);
+    return gk;
+}
+
+/* [1,dk], the fixed decay itself. */
+static gla_matrix load_factor(gla_numbers *n, const gla_problem *p, int64_t h) {
+    gla_matrix alpha = gla_new(n, 1, (size_t)p->dk), one = gla_new(n, 1, 1);
+    if (n->status == GLA_OK) gla_mechanism_of(p)->decay(p, h, one);
+    for (size_t i = 0; n->status == GLA_OK && i < alpha.cols; i++) n->ops->set(n, gla_at(alpha, 0, i), one.at);
+    return alpha;
+}
+
+static gated_slice load_slice(gla_numbers *n, const gla_problem *p, const gla_sequence *s, int64_t h,
+                              const gla_form *form) {
     size_t T = (size_t)s->length, dk = (size_t)p->dk, dv = (size_t)p->dv;
     gated_slice x = {.in = n, .T = T, .dk = dk, .dv = dv, .s = gla_new(n, 1, 1)};
     if (n->status == GLA_OK) n->ops->set_d(n, x.s.at, gla_scale_of(p));
@@ -86,18 +101,19 @@ static gated_slice load_slice(gla_numbers *n, const gla_problem *p, const gla_se
     x.q = load_tokens(n, p, &p->q, s, h, p->dk);
     x.k = load_tokens(n, p, &p->k, s, h, p->dk);
     x.v = load_tokens(n, p, &p->v, s, h, p->dv);
-    if (p->gk.at) x.gk = load_tokens(n, p, &p->gk, s, h, p->dk);
+    if (p->gk.at || gla_mechanism_of(p)->log_decay) x.gk = load_key_gates(n, p, s, h);
+    if (form->factors && gla_mechanism_of(p)->decay) x.alpha = load_factor(n, p, h);
     if (p->gv.at) x.gv = load_tokens(n, p, &p->gv, s, h, p->dv);
     x.S0 = load_state(n, p, &p->initial_state, s, h);
     x.o = gla_new(n, T, dv);
     x.ST = gla_new(n, dk, dv);
-    if (!backward) return x;
+    if (!form->backward) return x;
     x.d_o = load_tokens(n, p, &p->d_o, s, h, p->dv);
     x.dST = load_state(n, p, &p->d_final_state, s, h);
     x.dq = gla_new(n, T, dk);
     x.dk_ = gla_new(n, T, dk);
     x.dv_ = gla_new(n, T, dv);
-    if (p->gk.at) x.dgk = gla_new(n, T, dk);
+    if (!gla_absent(x.gk)) x.dgk = gla_new(n, T, gla_mechanism_of(p)->gate_per_head ? 1 : dk);
     if (p->gv.at) x.dgv = gla_new(n, T, dv);
     x.dS0 = gla_new(n, dk, dv);
     return x;
@@ -166,7 +182,7 @@ gla_status gla_run_gated(const gla_problem *p, const gla_form *form, gla_numbers
         gla_sequence s = gla_sequence_at(p, i);
         for (int64_t h = 0; h < p->H; h++) {
             size_t mark = gla_mark(n);
-            gated_slice x = load_slice(n, p, &s, h, form->backward);
+            gated_slice x = load_slice(n, p, &s, h, form);
             if (n->status == GLA_OK) run_slice(&x, form);
             store_slice(r, p, &s, h, &x);
             gla_release(n, mark);
@@ -178,12 +194,12 @@ gla_status gla_run_gated(const gla_problem *p, const gla_form *form, gla_numbers
                     gla_formulation_names[form->kind], n->name);
 }
 
-gla_status gla_run(const gla_mechanism *m, const gla_problem *p, const gla_form *form, gla_numbers *numbers,
-                   gla_result *result, gla_error *err) {
+gla_status gla_run(const gla_problem *p, const gla_form *form, gla_numbers *numbers, gla_result *result,
+                   gla_error *err) {
     memset(result, 0, sizeof *result);
     result->numbers = numbers;
     if (form->backward && !gla_route_available(form->kind, form->route))
         return gla_fail(err, GLA_UNSUPPORTED, "gate gradient '%s' is not available for formulation '%s'",
                         gla_route_names[form->route], gla_formulation_names[form->kind]);
-    return m->run(p, form, numbers, result, err);
+    return gla_mechanism_of(p)->run(p, form, numbers, result, err);
 }

@@ -50,6 +50,8 @@ gla_part gla_part_of(const gla_problem *p, int64_t n, int64_t head, int64_t head
     own->H = heads;
     own->cu_seqlens = NULL;
     own->scale = gla_scale_of(p);
+    own->decay.heads = p->decay.heads ? p->decay.heads : p->H;
+    own->decay.head += head;
     for (int i = 0; i < GLA_INPUTS; i++) {
         gla_tensor *x = gla_problem_input(own, (gla_input)i);
         if (!x->at) continue;

@@ -106,11 +106,13 @@ gla_matrix gla_row(gla_matrix m, size_t i) { return gla_rows(m, i, 1); }
 
 gla_matrix gla_transposed(gla_matrix m) { return (gla_matrix){m.in, m.at, m.cols, m.rows, m.col, m.row}; }
 
-gla_matrix gla_column(gla_matrix m, size_t j) {
-    if (m.at) m.at = gla_at(m, 0, j);
-    m.cols = 1;
+gla_matrix gla_columns(gla_matrix m, size_t first, size_t count) {
+    if (m.at) m.at = gla_at(m, 0, first);
+    m.cols = count;
     return m;
 }
+
+gla_matrix gla_column(gla_matrix m, size_t j) { return gla_columns(m, j, 1); }
 
 bool gla_absent(gla_matrix m) { return m.at == NULL; }
 
@@ -171,6 +173,10 @@ void gla_exp(gla_matrix z, gla_matrix x) {
 
 void gla_log1p(gla_matrix z, gla_matrix x) {
     if (begin(z, "log1p")) each1(z, x, z.in->ops->log1p);
+}
+
+void gla_sqrt(gla_matrix z, gla_matrix x) {
+    if (begin(z, "sqrt")) each1(z, x, z.in->ops->sqrt);
 }
 
 void gla_neg(gla_matrix z, gla_matrix x) {

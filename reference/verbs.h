@@ -31,9 +31,10 @@ gla_matrix gla_over(gla_numbers *n, void *at, size_t rows, size_t cols); /* dens
 
 /* ---- views ---- */
 void *gla_at(gla_matrix m, size_t i, size_t j);
-gla_matrix gla_row(gla_matrix m, size_t i);                    /* 1 x cols */
-gla_matrix gla_column(gla_matrix m, size_t j);                 /* rows x 1 */
-gla_matrix gla_rows(gla_matrix m, size_t first, size_t count); /* count x cols */
+gla_matrix gla_row(gla_matrix m, size_t i);                       /* 1 x cols */
+gla_matrix gla_column(gla_matrix m, size_t j);                    /* rows x 1 */
+gla_matrix gla_columns(gla_matrix m, size_t first, size_t count); /* rows x count */
+gla_matrix gla_rows(gla_matrix m, size_t first, size_t count);    /* count x cols */
 gla_matrix gla_transposed(gla_matrix m);
 bool gla_absent(gla_matrix m);
 
@@ -45,6 +46,7 @@ void gla_sub(gla_matrix z, gla_matrix x, gla_matrix y);
 void gla_mul(gla_matrix z, gla_matrix x, gla_matrix y);     /* z = x * y */
 void gla_mul_add(gla_matrix z, gla_matrix x, gla_matrix y); /* z = x * y + z */
 void gla_exp(gla_matrix z, gla_matrix x);
+void gla_sqrt(gla_matrix z, gla_matrix x);
 void gla_log1p(gla_matrix z, gla_matrix x); /* ln(1 + x) */
 void gla_neg(gla_matrix z, gla_matrix x);
 void gla_max(gla_matrix z, gla_matrix x, gla_matrix y);    /* the larger */

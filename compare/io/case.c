@@ -101,12 +101,27 @@ static gla_status missing(const source *s, const char *name, gla_error *err) {
 
 /* ---- shapes ---- */
 
-/* The shape as [B,T,h,D] (states: as it is). False: not of the rank this layout has. */
-static bool canonical_shape(gla_layout l, bool state, const gla_named_tensor *x, int64_t shape[4]) {
+/* What a tensor is, as far as its shape goes. */
+typedef enum kind { TOKENS, STATE, HEAD_GATE } kind;
+
+static kind kind_of_input(const gla_problem *p, gla_input name) {
+    if (gla_is_state_input(name)) return STATE;
+    return name == GLA_IN_GK && gla_mechanism_of(p)->gate_per_head ? HEAD_GATE : TOKENS;
+}
+
+static kind kind_of_output(const gla_problem *p, gla_output name) {
+    if (gla_is_state_output(name)) return STATE;
+    return name == GLA_DGK && gla_mechanism_of(p)->gate_per_head ? HEAD_GATE : TOKENS;
+}
+
+/* The shape as [B,T,h,D] (states: as it is; a gate per head may lack its axis of 1). False: not of the rank this layout
+ * has. */
+static bool canonical_shape(gla_layout l, kind what, const gla_named_tensor *x, int64_t shape[4]) {
     static const int order[GLA_LAYOUTS][4] = {{0, 1, 2, 3}, {0, 2, 1, 3}, {-1, 0, 1, 2}};
-    if (state) l = GLA_BTHD;
-    if (x->rank != (l == GLA_THD ? 3 : 4)) return false;
-    for (int i = 0; i < 4; i++) shape[i] = order[l][i] < 0 ? 1 : x->shape[order[l][i]];
+    if (what == STATE) l = GLA_BTHD;
+    int rank = l == GLA_THD ? 3 : 4, lacking = what == HEAD_GATE && x->rank == rank - 1;
+    if (x->rank != rank - lacking) return false;
+    for (int i = 0; i < 4; i++) shape[i] = order[l][i] < 0 || order[l][i] == x->rank ? 1 : x->shape[order[l][i]];
     return true;
 }
 
@@ -130,7 +145,7 @@ static gla_status read_sizes(const source *s, const gla_named_tensor *q, const g
     const gla_named_tensor *both[2] = {q, v};
     int64_t shape[2][4];
     for (int i = 0; i < 2; i++) {
-        if (canonical_shape(s->layout, false, both[i], shape[i])) continue;
+        if (canonical_shape(s->layout, TOKENS, both[i], shape[i])) continue;
         char got[128];
         gla_fail(err, GLA_BAD_SHAPE, "%s: %s has shape %s, layout %s wants %d axes", s->where, both[i]->name,
                  gla_shape_text(both[i]->rank, both[i]->shape, got, sizeof got), gla_layout_names[s->layout],
@@ -150,7 +165,7 @@ static void wanted_shape(const gla_problem *p, gla_input name, int64_t shape[4])
     shape[0] = state ? p->N : p->B;
     shape[1] = state ? 0 : p->T;
     shape[2] = state ? p->dk : 0;
-    shape[3] = key ? p->dk : p->dv;
+    shape[3] = kind_of_input(p, name) == HEAD_GATE ? 1 : key ? p->dk : p->dv;
 }
 
 /* Compare an input's shape with the sizes; *heads = its head count. */
@@ -160,7 +175,7 @@ static gla_status check_input_shape(const source *s, const gla_problem *p, gla_i
     int head_axis = state ? 1 : 2;
     int64_t got[4] = {0}, wanted[4];
     wanted_shape(p, name, wanted);
-    bool right = canonical_shape(s->layout, state, x, got);
+    bool right = canonical_shape(s->layout, kind_of_input(p, name), x, got);
     for (int i = 0; i < 4; i++) right = right && (i == head_axis || got[i] == wanted[i]);
     *heads = got[head_axis];
     if (right && *heads > 0) return GLA_OK;
@@ -168,8 +183,12 @@ static gla_status check_input_shape(const source *s, const gla_problem *p, gla_i
     gla_fail(err, GLA_BAD_SHAPE, "%s: %s has shape %s, wanted %s (B, T, dk from q, dv from v)", s->where, x->name,
              gla_shape_text(x->rank, x->shape, got_text, sizeof got_text), wanted_text(s->layout, state, wanted, room));
     bool gate = name == GLA_IN_GK || name == GLA_IN_GV;
-    if (gate && x->rank == (s->layout == GLA_THD ? 2 : 3))
-        return gla_hint(err, GLA_BAD_SHAPE, "a gate per head: repeat it over the channels");
+    bool one = kind_of_input(p, name) == HEAD_GATE;
+    if (gate && !one && x->rank == (s->layout == GLA_THD ? 2 : 3))
+        return gla_hint(err, GLA_BAD_SHAPE, "a gate per head: that is mechanism simple_gla");
+    if (one)
+        return gla_hint(err, GLA_BAD_SHAPE,
+                        "one gate per head, the last axis may be left out; per channel: mechanism gla");
     return GLA_BAD_SHAPE;
 }
 
@@ -221,14 +240,14 @@ static gla_status load_cu_seqlens(const source *s, gla_case *c, gla_error *err) 
 /* Check and convert one input that is there; its heads take part in H. */
 static gla_status load_input(const source *s, gla_case *c, gla_input name, const gla_named_tensor *x, gla_error *err) {
     gla_problem *p = &c->problem;
-    if (!(c->mechanism->inputs & 1u << name))
-        return gla_fail(err, GLA_BAD_FILE, "%s: mechanism %s takes no %s", s->where, c->mechanism->name,
-                        gla_input_names[name]);
+    if (!(gla_mechanism_of(&c->problem)->inputs & 1u << name))
+        return gla_fail(err, GLA_BAD_FILE, "%s: mechanism %s takes no %s", s->where,
+                        gla_mechanism_of(&c->problem)->name, gla_input_names[name]);
     int64_t heads, shape[4];
     gla_status status = check_input_shape(s, p, name, x, &heads, err);
     if (status) return status;
     bool state = gla_is_state_input(name);
-    canonical_shape(s->layout, state, x, shape);
+    canonical_shape(s->layout, kind_of_input(p, name), x, shape);
     status = load_values(s, state, x, shape, &c->input[name], err);
     if (status) return status;
     c->input_dtype[name] = x->dtype;
@@ -257,8 +276,9 @@ static gla_status load_inputs(const source *s, gla_case *c, gla_error *err) {
 static gla_status check_judgeable(const source *s, const gla_case *c, gla_output name, gla_error *err) {
     const gla_problem *p = &c->problem;
     const char *text = gla_output_names[name];
-    if (!(c->mechanism->outputs & 1u << name))
-        return gla_fail(err, GLA_BAD_FILE, "%s: mechanism %s has no output %s", s->where, c->mechanism->name, text);
+    if (!(gla_mechanism_of(&c->problem)->outputs & 1u << name))
+        return gla_fail(err, GLA_BAD_FILE, "%s: mechanism %s has no output %s", s->where,
+                        gla_mechanism_of(&c->problem)->name, text);
     bool gradient = name != GLA_O && name != GLA_FINAL_STATE;
     if (gradient && !p->d_o.at && !p->d_final_state.at) {
         gla_fail(err, GLA_BAD_FILE, "%s: %s is there, but neither do nor dfinal_state", s->where, text);
@@ -276,7 +296,8 @@ static gla_status load_output(const source *s, gla_case *c, gla_output name, con
     int64_t got[4], wanted[4];
     bool state = gla_is_state_output(name);
     gla_output_shape(&c->problem, name, wanted);
-    bool right = canonical_shape(s->layout, state, x, got) && memcmp(got, wanted, sizeof got) == 0;
+    bool right =
+        canonical_shape(s->layout, kind_of_output(&c->problem, name), x, got) && memcmp(got, wanted, sizeof got) == 0;
     gla_case_output *out = &c->output[name];
     *out = (gla_case_output){
         .present = true, .wrong_shape = !right, .dtype = x->dtype, .rank = right ? 4 : x->rank, .count = x->count};
@@ -319,9 +340,7 @@ static gla_status build(const gla_tensor_file *file, const gla_tensor_file *cand
     gla_settings settings;
     gla_status status = gla_settings_read(file, where, options->mechanism, &settings, err);
     s.layout = settings.layout;
-    c->mechanism = settings.mechanism;
-    p->scale = settings.scale;
-    p->reverse = settings.reverse;
+    *p = settings.problem;
     if (!status) status = gla_case_name(file, name, s.prefix, &c->name, err);
     if (!status) status = load_inputs(&s, c, err);
     if (!status) status = in_file(where, gla_problem_check(p, options->allow_growth, err), err);

@@ -2,11 +2,12 @@
  *
  * A case: the inputs of a problem and the outputs under test, from one tensor file (or the outputs from a second).
  *
- * Tensors by name: q k v [B,T,h,D], g (or gk) and gv log gates, initial_state [N,h,dk,dv], cu_seqlens [N+1], do,
- * dfinal_state; outputs o final_state dq dk dv dg (or dgk) dgv dinitial_state. What is absent is not judged.
- * Metadata: mechanism ("gla"), scale (decimal; absent: dk^(-1/2)), layout "BTHD" | "BHTD" (tokens and heads exchanged)
- * | "THD" (packed, no batch axis, needs cu_seqlens), gate_domain "natural log", reverse "true" | "false", case (its
- * name). H is the largest head count among the inputs; every other must divide it.
+ * Tensors by name: q k v [B,T,h,D], g (or gk) and gv log gates (a gate per head [B,T,h] or [B,T,h,1]), initial_state
+ * [N,h,dk,dv], cu_seqlens [N+1], do, dfinal_state; outputs o final_state dq dk dv dg (or dgk) dgv dinitial_state. What
+ * is absent is not judged. Metadata: mechanism (as gla_mechanism_parse takes it; absent: gla), scale (decimal; absent:
+ * dk^(-1/2)), layout "BTHD" | "BHTD" (tokens and heads exchanged) | "THD" (packed, no batch axis, needs cu_seqlens),
+ * gate_domain "natural log", reverse "true" | "false", case (its name). H is the largest head count among the inputs;
+ * every other must divide it.
  *
  * A wrong shape of an input is an error of the file. A wrong shape of an output is the candidate's fault, and is
  * recorded, so that the verdict can say so.
@@ -35,8 +36,7 @@ typedef struct gla_case_output {
 } gla_case_output;
 
 typedef struct gla_case {
-    gla_problem problem; /* points into `input` and `cu_seqlens` */
-    const gla_mechanism *mechanism;
+    gla_problem problem;      /* points into `input` and `cu_seqlens` */
     char *name;               /* metadata "case", or the file's name, and the prefix */
     char ignored[160];        /* tensors of the file that a case has no use for: "input_ids, logits" */
     gla_tensor_file metadata; /* of the main file; no tensors */
@@ -57,8 +57,8 @@ void gla_case_free(gla_case *c);
 
 /* The other way: append a problem's inputs to a file (dtype[] per input, values rounded to nearest), with the metadata
  * mechanism, scale, layout, gate_domain and reverse. */
-gla_status gla_case_add_problem(gla_tensor_file *file, const gla_mechanism *mechanism, const gla_problem *problem,
-                                const gla_dtype dtype[GLA_INPUTS], gla_error *err);
+gla_status gla_case_add_problem(gla_tensor_file *file, const gla_problem *problem, const gla_dtype dtype[GLA_INPUTS],
+                                gla_error *err);
 /* Append one output, dense in gla_output_shape. */
 gla_status gla_case_add_output(gla_tensor_file *file, const gla_problem *problem, gla_output name, gla_dtype dtype,
                                const double *value, gla_error *err);

@@ -31,11 +31,11 @@ static gla_status add_input(gla_tensor_file *file, const gla_problem *p, const g
     return status;
 }
 
-static gla_status add_settings(gla_tensor_file *file, const gla_mechanism *mechanism, const gla_problem *p,
-                               gla_error *err) {
-    char scale[40];
+static gla_status add_settings(gla_tensor_file *file, const gla_problem *p, gla_error *err) {
+    char scale[40], mechanism[160];
+    gla_mechanism_print(p, mechanism, sizeof mechanism);
     snprintf(scale, sizeof scale, "%.17g", p->scale);
-    gla_status status = gla_tensors_set_meta(file, "mechanism", mechanism->name, err);
+    gla_status status = gla_tensors_set_meta(file, "mechanism", mechanism, err);
     if (!status) status = gla_tensors_set_meta(file, "layout", "BTHD", err);
     if (!status) status = gla_tensors_set_meta(file, "gate_domain", "natural log", err);
     if (!status && p->scale != 0) status = gla_tensors_set_meta(file, "scale", scale, err);
@@ -43,10 +43,10 @@ static gla_status add_settings(gla_tensor_file *file, const gla_mechanism *mecha
     return status;
 }
 
-gla_status gla_case_add_problem(gla_tensor_file *file, const gla_mechanism *mechanism, const gla_problem *problem,
-                                const gla_dtype dtype[GLA_INPUTS], gla_error *err) {
+gla_status gla_case_add_problem(gla_tensor_file *file, const gla_problem *problem, const gla_dtype dtype[GLA_INPUTS],
+                                gla_error *err) {
     gla_problem p = *problem; /* gla_problem_input asks for one that may be written */
-    gla_status status = add_settings(file, mechanism, &p, err);
+    gla_status status = add_settings(file, &p, err);
     for (int i = 0; i < GLA_INPUTS && !status; i++) {
         const gla_tensor *x = gla_problem_input(&p, (gla_input)i);
         if (x->at) status = add_input(file, &p, x, (gla_input)i, dtype[i], err);

@@ -27,20 +27,14 @@ gla_status gla_layout_read(const gla_tensor_file *file, const char *where, gla_l
     return gla_fail(err, GLA_BAD_FILE, "%s: layout '%s' is not one of BTHD, BHTD, THD", where, gla_shown(shown, text));
 }
 
-static gla_status read_mechanism(const gla_tensor_file *file, const char *where, const char *override,
-                                 const gla_mechanism **out, gla_error *err) {
-    const char *name = override ? override : gla_tensors_meta(file, "mechanism");
-    if (!name) name = "gla";
-    *out = gla_mechanism_named(name);
-    if (*out) return GLA_OK;
-    char known[200] = "";
-    for (int i = 0; gla_mechanisms[i]; i++) {
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, " %s", gla_mechanisms[i]->name);
-    }
+static gla_status read_mechanism(const gla_tensor_file *file, const char *where, const char *override, gla_problem *out,
+                                 gla_error *err) {
+    const char *text = override ? override : gla_tensors_meta(file, "mechanism");
     gla_shown_room shown;
-    return gla_fail(err, GLA_UNKNOWN_NAME, "%s: unknown mechanism '%s', known:%s", where, gla_shown(shown, name),
-                    known);
+    gla_error inner = {0};
+    if (!text) return GLA_OK;
+    if (gla_mechanism_parse(gla_shown(shown, text), out, &inner) == GLA_OK) return GLA_OK;
+    return gla_fail(err, inner.status, "%s: %s", where, inner.what);
 }
 
 static gla_status read_scale(const gla_tensor_file *file, const char *where, double *scale, gla_error *err) {
@@ -78,10 +72,10 @@ gla_status gla_settings_read(const gla_tensor_file *file, const char *where, con
                              gla_error *err) {
     *out = (gla_settings){0};
     gla_status status = gla_layout_read(file, where, GLA_BTHD, &out->layout, err);
-    if (!status) status = read_mechanism(file, where, mechanism, &out->mechanism, err);
-    if (!status) status = read_scale(file, where, &out->scale, err);
+    if (!status) status = read_mechanism(file, where, mechanism, &out->problem, err);
+    if (!status) status = read_scale(file, where, &out->problem.scale, err);
     if (!status) status = read_gate_domain(file, where, err);
-    if (!status) status = read_reverse(file, where, &out->reverse, err);
+    if (!status) status = read_reverse(file, where, &out->problem.reverse, err);
     return status;
 }
 

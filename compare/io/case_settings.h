@@ -13,9 +13,7 @@ extern const char *const gla_layout_names[GLA_LAYOUTS];
 
 typedef struct gla_settings {
     gla_layout layout;
-    const gla_mechanism *mechanism;
-    double scale; /* 0: the default, dk^(-1/2) */
-    bool reverse;
+    gla_problem problem; /* mechanism, decay, scale and reverse; the rest is 0 */
 } gla_settings;
 
 /* `where` opens the messages; `mechanism`, if not NULL, stands above the metadata. */

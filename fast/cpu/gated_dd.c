@@ -161,6 +161,19 @@ static bool open_gates(struct dd_gates *a, const double *g, size_t count) {
     return true;
 }
 
+/* A fixed decay: e^g is a pair off by at most u^2, well within what dd_exp.h allows. */
+static bool fix_gates(struct dd_gates *a, const double decay[2], size_t count) {
+    *a = (struct dd_gates){.present = true, .hi = malloc(3 * count * sizeof(double) + 1)};
+    if (!a->hi) return false;
+    a->lo = a->hi + count;
+    a->companion = a->lo + count;
+    for (size_t i = 0; i < count; i++) {
+        a->hi[i] = a->companion[i] = decay[0];
+        a->lo[i] = decay[1];
+    }
+    return true;
+}
+
 static struct dd_side value_side(const gated_dd *x, const struct dd_gates *key, const struct dd_gates *value,
                                  bool backward) {
     return (struct dd_side){.T = x->T,
@@ -208,7 +221,7 @@ static struct dd_side key_side(const gated_dd *x, const struct dd_gates *key, co
 
 gla_status gated_dd_run(const gated_dd *x, int backward, int threads) {
     struct dd_gates key, value;
-    bool opened = open_gates(&key, x->gk, x->T * x->dk);
+    bool opened = x->fixed ? fix_gates(&key, x->decay, x->T * x->dk) : open_gates(&key, x->gk, x->T * x->dk);
     opened = open_gates(&value, x->gv, x->T * x->dv) && opened;
     struct job job = {.no_memory = !opened};
     if (opened) {

@@ -33,6 +33,8 @@ typedef struct gated_dd {
     double scale;
     const double *q, *k, *v, *gk, *gv, *S0; /* [T,dk] [T,dk] [T,dv] [T,dk] [T,dv] [dk,dv] */
     const double *d_o, *dST;                /* [T,dv] [dk,dv] */
+    int fixed;                              /* the key gates are one number g <= 0 for all tokens and channels, then */
+    double decay[2];                        /* decay holds e^g rounded to hi + lo, and gk is NULL: it has no gradient */
     gated_dd_output o, ST;                  /* [T,dv] [dk,dv] */
     gated_dd_output dq, dk_, dv_, dgk, dgv, dS0;
 } gated_dd;

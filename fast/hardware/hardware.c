@@ -72,6 +72,8 @@ static void exponential(gla_numbers *n, void *z, const void *x) { put(z, self(n)
 
 static void divide(gla_numbers *n, void *z, const void *x, const void *y) { put(z, float_at(x) / float_at(y)); }
 
+static void root(gla_numbers *n, void *z, const void *x) { put(z, sqrtf(float_at(x))); }
+
 static void logarithm(gla_numbers *n, void *z, const void *x) {
     put(z, (float)gla_round_log1p(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
 }
@@ -205,6 +207,7 @@ static const struct gla_number_ops scalar_ops = {.init = init,
                                                  .neg = neg,
                                                  .exp = exponential,
                                                  .div = divide,
+                                                 .sqrt = root,
                                                  .log1p = logarithm,
                                                  .max = larger,
                                                  .above = above,

@@ -91,6 +91,8 @@ static void exponential(gla_numbers *n, void *z, const void *x) {
 
 static void divide(gla_numbers *n, void *z, const void *x, const void *y) { put_rounded(n, z, at(x) / at(y)); }
 
+static void root(gla_numbers *n, void *z, const void *x) { put_rounded(n, z, sqrt(at(x))); }
+
 /* Of a float a float's logarithm, rounded once. */
 static void logarithm(gla_numbers *n, void *z, const void *x) {
     bool whole = has(n, GLA_HARDWARE_BINARY32) && is_float(at(x));
@@ -200,6 +202,7 @@ static const struct gla_number_ops ops = {.init = init,
                                           .neg = neg,
                                           .exp = exponential,
                                           .div = divide,
+                                          .sqrt = root,
                                           .log1p = logarithm,
                                           .max = larger,
                                           .above = above,

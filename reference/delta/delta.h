@@ -45,7 +45,8 @@ typedef enum delta_solver {
 extern const char *const delta_solver_names[DELTA_SOLVERS]; /* solve ut ut-blocked ut-product */
 
 /* form.kind: recurrent, parallel, chunkwise, or chunkwise-factored (a gate per channel by one anchor for the chunk:
- * UNSAFE). form.split must be 0. The solver counts for all but recurrent; ut-blocked is for chunks. */
+ * UNSAFE), whole or in segments of form.split tokens, for chunks a multiple of C. The solver counts for all but
+ * recurrent; ut-blocked is for chunks. */
 typedef struct delta_form {
     gla_form form;
     delta_solver solver;
@@ -56,13 +57,13 @@ typedef struct delta_form {
 /* Is there such a formulation, and can it form dg by this route? */
 bool delta_available(const delta_form *form);
 
-/* Each runs forward, and backward if form->form.backward. Failures are left in slice->in->status; a form that is not
- * available is GLA_UNSUPPORTED there. */
+/* Each runs forward, and backward if form->form.backward. Failures are left in slice->in->status. */
 typedef void delta_run(const delta_slice *x, const delta_form *form);
 void delta_recurrent(const delta_slice *x, const delta_form *form);
 void delta_parallel(const delta_slice *x, const delta_form *form);
 void delta_chunkwise(const delta_slice *x, const delta_form *form);
-/* The one of them that form->form.kind names. */
+void delta_split(const delta_slice *x, const delta_form *form); /* any of them over segments of form->form.split */
+/* The one of them that the form names; GLA_UNSUPPORTED in the status if it is not available. */
 void delta_run_form(const delta_slice *x, const delta_form *form);
 
 /* Att [T,T], lower: O = Att V when S_0 = 0. Att = P X diag(beta), P the scores of sQ with K, X by substitution. */

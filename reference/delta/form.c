@@ -20,21 +20,22 @@ static bool has_route(gla_formulation kind, gla_gate_route route) {
 bool delta_available(const delta_form *form) {
     const gla_form *f = &form->form;
     bool chunks = f->kind == GLA_CHUNKWISE || f->kind == GLA_CHUNKWISE_FACTORED;
-    if (!has_route(f->kind, f->route) || f->split != 0) return false;
-    if (chunks && (f->C < 1 || f->c < 1 || f->c > f->C)) return false;
+    if (!has_route(f->kind, f->route) || f->split < 0) return false;
+    if (chunks && (f->C < 1 || f->c < 1 || f->c > f->C || f->split % f->C)) return false;
     if (!chunks && (f->materialised || form->solver == DELTA_UT_BLOCKED)) return false;
     return !form->bounded || f->kind == GLA_CHUNKWISE;
 }
 
+static delta_run *run_of(const gla_form *form) {
+    if (form->split) return delta_split;
+    if (form->kind == GLA_RECURRENT) return delta_recurrent;
+    return form->kind == GLA_PARALLEL ? delta_parallel : delta_chunkwise;
+}
+
 void delta_run_form(const delta_slice *x, const delta_form *form) {
-    if (!delta_available(form)) {
-        if (x->in->status == GLA_OK) x->in->status = GLA_UNSUPPORTED;
-        return;
-    }
-    if (form->form.kind == GLA_RECURRENT)
-        delta_recurrent(x, form);
-    else if (form->form.kind == GLA_PARALLEL)
-        delta_parallel(x, form);
-    else
-        delta_chunkwise(x, form);
+    delta_run *run = run_of(&form->form);
+    if (delta_available(form))
+        run(x, form);
+    else if (x->in->status == GLA_OK)
+        x->in->status = GLA_UNSUPPORTED;
 }

@@ -263,7 +263,7 @@ static void gate_gradients(const gated_slice *x, const centred *u, const adjoint
     if (!gla_absent(x->gk)) {
         gla_matrix dg = rows_of(x->dgk, u);
         if (u->single)
-            gla_copy(dg, gate_gradient_boundary(Sh, dSh));
+            gla_copy(dg, gate_gradient_shared(gate_gradient_boundary(Sh, dSh), dg.cols));
         else
             gate_gradient_suffix(dg, (gated_roles){u->Qh, d->dQh, u->Kh, d->dKh}, gate_gradient_boundary(G, A));
     }

@@ -4,14 +4,27 @@
  */
 #include "gate_gradient.h"
 
+gla_matrix gate_gradient_shared(gla_matrix x, size_t cols) {
+    if (cols == x.cols) return x;
+    gla_matrix sum = gla_new(x.in, x.rows, 1);
+    for (size_t i = 0; i < x.cols; i++) gla_add(sum, sum, gla_column(x, i));
+    return sum;
+}
+
+/* A*B [T,D], or its sums over channels [T,1]. */
+static gla_matrix product_of(gla_matrix A, gla_matrix B, size_t cols) {
+    gla_matrix z = gla_new(A.in, A.rows, cols);
+    if (cols == A.cols)
+        gla_mul(z, A, B);
+    else
+        gla_row_dot(gla_transposed(z), A, B);
+    return z;
+}
+
 /* d = reader*dreader - writer*dwriter, announced as a site: from here on errors of neighbours are correlated. */
-static gla_matrix difference(gated_roles x) {
-    gla_numbers *n = x.reader.in;
-    gla_matrix d = gla_new(n, x.reader.rows, x.reader.cols);
-    gla_matrix w = gla_new(n, x.reader.rows, x.reader.cols);
-    gla_mul(d, x.reader, x.dreader);
-    gla_mul(w, x.writer, x.dwriter);
-    gla_sub(d, d, w);
+static gla_matrix difference(gated_roles x, size_t cols) {
+    gla_matrix d = product_of(x.reader, x.dreader, cols);
+    gla_sub(d, d, product_of(x.writer, x.dwriter, cols));
     gla_round_at(d, GLA_SITE_GATE_TERM);
     return d;
 }
@@ -19,9 +32,9 @@ static gla_matrix difference(gated_roles x) {
 void gate_gradient_suffix(gla_matrix dg, gated_roles x, gla_matrix end) {
     if (dg.rows == 0) return;
     size_t mark = gla_mark(dg.in);
-    gla_matrix d = difference(x);
+    gla_matrix d = difference(x, dg.cols);
     gla_matrix last = gla_row(d, d.rows - 1);
-    gla_add(last, last, end);
+    gla_add(last, last, gate_gradient_shared(end, dg.cols));
     gla_suffix_sum(dg, d);
     gla_release(dg.in, mark);
 }
@@ -30,7 +43,8 @@ void gate_gradient_prefix(gla_matrix dg, gated_roles x, gla_matrix start) {
     if (dg.rows == 0) return;
     size_t mark = gla_mark(dg.in);
     gla_matrix before = gla_new(dg.in, dg.rows, dg.cols);
-    gla_prefix_sum(before, difference(x));
+    gla_prefix_sum(before, difference(x, dg.cols));
+    start = gate_gradient_shared(start, dg.cols);
     for (size_t t = 0; t < dg.rows; t++) gla_sub(gla_row(dg, t), start, gla_row(before, t));
     gla_release(dg.in, mark);
 }
@@ -39,7 +53,7 @@ void gate_gradient_straddling_pairs(gla_matrix dg, gla_matrix W, gla_matrix read
                                     gla_gates gates) {
     gla_numbers *n = dg.in;
     size_t mark = gla_mark(n);
-    gla_matrix crossing = gla_new(n, 1, dg.cols), term = gla_new(n, 1, dg.cols);
+    gla_matrix crossing = gla_new(n, 1, reader.cols), term = gla_new(n, 1, reader.cols);
     for (size_t j = 1; j < dg.rows; j++) {
         gla_zero(crossing); /* sum over writers i < r, all read at j >= r */
         for (size_t r = 1; r <= j; r++) {
@@ -50,7 +64,7 @@ void gate_gradient_straddling_pairs(gla_matrix dg, gla_matrix W, gla_matrix read
             gla_matrix Wji = gla_transposed(gla_row(W, j));
             gla_scale(term, term, gla_row(Wji, i));
             gla_add(crossing, crossing, term);
-            gla_add(gla_row(dg, r), gla_row(dg, r), crossing);
+            gla_add(gla_row(dg, r), gla_row(dg, r), gate_gradient_shared(crossing, dg.cols));
         }
     }
     gla_release(n, mark);
@@ -59,13 +73,12 @@ void gate_gradient_straddling_pairs(gla_matrix dg, gla_matrix W, gla_matrix read
 void gate_gradient_straddling_states(gla_matrix dg, gated_roles inter, gla_matrix through) {
     gla_numbers *n = dg.in;
     size_t mark = gla_mark(n);
-    gla_matrix read = gla_new(n, dg.rows, dg.cols), written = gla_new(n, dg.rows, dg.cols);
-    gla_matrix sum = gla_new(n, dg.rows, dg.cols);
-    gla_mul(read, inter.reader, inter.dreader);
+    gla_matrix read = product_of(inter.reader, inter.dreader, dg.cols), sum = gla_new(n, dg.rows, dg.cols);
     gla_round_at(read, GLA_SITE_GATE_TERM);
     gla_suffix_sum(sum, read);
     gla_add(dg, dg, sum);
-    gla_mul(written, inter.writer, inter.dwriter);
+    gla_matrix written = product_of(inter.writer, inter.dwriter, dg.cols);
+    through = gate_gradient_shared(through, dg.cols);
     gla_round_at(written, GLA_SITE_GATE_TERM);
     gla_prefix_sum(sum, written);
     gla_add(dg, dg, sum);

@@ -10,6 +10,8 @@
  *     strict          suffix with the i = j pairs left out of both gradients: they cancel exactly in the mathematics
  *                     and swamp the result in arithmetic once the decay is strong
  *     straddle (L5)   every term that crosses the boundary between t-1 and t, nothing else: no cancellation
+ * A gate that all channels share has dg [T,1], the sum over channels: d, end and start are then summed over channels
+ * first, as a kernel does, so that rounding errors of different channels meet before those of different tokens.
  * Hazard: suffix, prefix and anchor subtract O(1) numbers to get something proportional to alpha_t; with g = -10 in
  * binary32 they lose 2 digits of 7 already at T = 64 and all of them from g = -20.
  */
@@ -40,5 +42,8 @@ void gate_gradient_identity(const gated_slice *x, gla_gate_route route, gated_ro
 
 /* end [1,D] = row(A*B) of [D,.] matrices. */
 gla_matrix gate_gradient_boundary(gla_matrix A, gla_matrix B);
+
+/* x [T,D] itself where cols is D; where cols is 1, the sums over channels [T,1]. */
+gla_matrix gate_gradient_shared(gla_matrix x, size_t cols);
 
 #endif

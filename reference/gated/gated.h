@@ -17,12 +17,14 @@ typedef struct gated_slice {
     gla_matrix s;       /* [1,1] scale */
     gla_matrix q, k, v; /* [T,dk] [T,dk] [T,dv] */
     gla_matrix gk, gv;  /* [T,dk] (a), [T,dv] (a) */
+    gla_matrix alpha;   /* [1,dk] (a): e^gk of every token, better than by exp; the recurrent formulation takes it */
     gla_matrix S0;      /* [dk,dv] */
     gla_matrix o, ST;   /* [T,dv], [dk,dv] out */
     /* backward only */
     gla_matrix d_o, dST;     /* [T,dv], [dk,dv] in */
     gla_matrix dq, dk_, dv_; /* [T,dk] [T,dk] [T,dv] out */
-    gla_matrix dgk, dgv;     /* [T,dk] (a), [T,dv] (a) out; present when gk, gv are */
+    gla_matrix dgk, dgv;     /* [T,dk] (a), [T,dv] (a) out; present when gk, gv are. dgk [T,1]: one gate
+                                for all key channels, and the sum over them */
     gla_matrix dS0;          /* [dk,dv] out */
 } gated_slice;
 

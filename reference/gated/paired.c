@@ -5,8 +5,9 @@
  *
  * A chunk is m <= C tokens; its factors into, out, enter, leave, mid, and which channels are strong: paired_side.h.
  * With Qh = sQ*into, Kh = K*out, Vh = V*vout, dOh = dO*vinto as operands and S the state before the chunk, per channel
- *     state    Sh = e^enter * S ;  A = mid*Sh + Kh^T Vh ;  S' = e^leave * A ;  between chunks one factor e^(leave +
- * enter') scores   P = lower(Qh Kh^T) over mild channels + sum over strong ones of pairs ;  dP likewise from dOh, Vh
+ *     state    Sh = e^enter * S ;  A = mid*Sh + Kh^T Vh ;  S' = e^leave * A
+ *              between chunks one factor, e^(leave + enter') of the next
+ *     scores   P = lower(Qh Kh^T) over mild channels + sum over strong ones of pairs ;  dP likewise from dOh, Vh
  *     output   O = vinto*(Qh Sh + P Vh), strong value channels: vinto*(Qh Sh) + pairs
  *     adjoint  G of A: from the next chunk's dSh by the same factors ;  dSh = mid*G + Qh^T dOh
  *     dQ = s into*(dOh Sh^T + dP Kh) ;  dK = out*(Vh G^T + dP^T Qh) ;  dV = vout*(Kh G + P^T dOh) ;  strong: pairs

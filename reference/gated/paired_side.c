@@ -206,10 +206,12 @@ static void strong_gate_gradient(gla_matrix dg, const paired_side *x, const pair
 
 void paired_gate_gradient(const paired_side *x, const paired_roles *r, gla_matrix dg, gla_matrix S, gla_matrix G) {
     gla_matrix boundary = gate_gradient_boundary(S, G);
-    for (size_t c = 0; dg.in->status == GLA_OK && c < dg.cols; c++) {
+    gla_matrix wide = dg.cols == boundary.cols ? dg : gla_new(dg.in, dg.rows, boundary.cols);
+    for (size_t c = 0; dg.in->status == GLA_OK && c < wide.cols; c++) {
         if (paired_strong(x, c))
-            strong_gate_gradient(gla_column(dg, c), x, r, c, gla_column(boundary, c));
+            strong_gate_gradient(gla_column(wide, c), x, r, c, gla_column(boundary, c));
         else
-            mild_gate_gradient(gla_column(dg, c), r, c, gla_column(boundary, c));
+            mild_gate_gradient(gla_column(wide, c), r, c, gla_column(boundary, c));
     }
+    if (dg.cols < wide.cols) gla_copy(dg, gate_gradient_shared(wide, dg.cols));
 }

@@ -38,7 +38,8 @@ static token new_token(const gated_slice *x) {
 static token at_token(const gated_slice *x, token scratch, size_t t) {
     x->in->token = (int64_t)t;
     gla_scale(scratch.sq, gla_row(x->q, t), x->s);
-    return (token){decay_of(scratch.alpha, x->gk, t), decay_of(scratch.beta, x->gv, t), scratch.sq};
+    gla_matrix alpha = gla_absent(x->alpha) ? decay_of(scratch.alpha, x->gk, t) : x->alpha;
+    return (token){alpha, decay_of(scratch.beta, x->gv, t), scratch.sq};
 }
 
 /* S becomes S_t; Z (may be absent) keeps the decayed state. */
@@ -80,12 +81,20 @@ static void write_strictly(const gated_slice *x, size_t t, gla_matrix F, strict_
     gla_read(gla_row(p.dv, t), F, gla_row(x->k, t));
 }
 
+/* dgk_t = row(R*Z), summed over channels where they share the gate. */
+static void key_gate_direct(gla_matrix dg, gla_matrix R, gla_matrix Z) {
+    if (dg.cols == Z.rows)
+        gla_row_dot(dg, R, Z);
+    else
+        gla_copy(dg, gate_gradient_shared(gate_gradient_boundary(R, Z), dg.cols));
+}
+
 /* One token of the backward: F holds F_t and leaves as F_{t-1}. */
 static void step_back(const gated_slice *x, token now, size_t t, gla_matrix F, gla_matrix Z, bool direct) {
     gla_write(F, now.sq, gla_row(x->d_o, t)); /* R_t */
     gla_read(gla_row(x->dk_, t), gla_transposed(F), gla_row(x->v, t));
     gla_read(gla_row(x->dv_, t), F, gla_row(x->k, t));
-    if (direct && !gla_absent(x->gk)) gla_row_dot(gla_row(x->dgk, t), F, Z);
+    if (direct && !gla_absent(x->gk)) key_gate_direct(gla_row(x->dgk, t), F, Z);
     if (direct && !gla_absent(x->gv)) gla_row_dot(gla_row(x->dgv, t), gla_transposed(F), gla_transposed(Z));
     gla_decay(F, now.alpha, now.beta);
     gla_round_at(F, GLA_SITE_DSTATE);

@@ -18,7 +18,9 @@
  * Minus infinity is legal: i = -inf writes nothing, f = -inf forgets everything, f = +inf nothing; m_0 = -inf says that
  * the initial state is empty, and C_0, n_0 are not looked at. While nothing was written m stays -inf and h = 0.
  * Hazards: eps is in units of e^m: at m = 15 and |n.q| < e^-m an eps of 1e-6 multiplies h by 0.234. The maximum in den
- * is a kink; at a tie the gradient is that of the constant side.
+ * is a kink; at a tie the gradient is that of the constant side. Where one token outweighs the others h is its v, and
+ * the full gradients of q, k and the gates are differences v - h: they lose as many digits as it outweighs. A truncated
+ * gradient does not.
  */
 #ifndef GLASSBOX_MLSTM_H
 #define GLASSBOX_MLSTM_H
@@ -53,8 +55,9 @@ typedef struct mlstm_slice {
     gla_matrix dC0, dn0, dm0; /* [dk,dv], [dk,1] (a), [1,1] (a) out */
 } mlstm_slice;
 
-/* Each runs forward, and backward if form->backward. Failures are left in slice->in->status; a route that the
- * formulation does not have, or an unnormalised exponential gate, is GLA_UNSUPPORTED. */
+/* Each runs forward, and backward if form->backward; materialised and split are not looked at (chunkwise always keeps
+ * its states). Failures are left in slice->in->status; a route that the formulation does not have, or an unnormalised
+ * exponential gate, is GLA_UNSUPPORTED. */
 typedef void mlstm_run(const mlstm_slice *x, const gla_form *form);
 void mlstm_recurrent(const mlstm_slice *x, const gla_form *form);
 void mlstm_parallel(const mlstm_slice *x, const gla_form *form);

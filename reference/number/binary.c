@@ -2,11 +2,11 @@
  *
  * binary64 and binary32: the machine's own arithmetic, round to nearest even, subnormals kept.
  *
- * Every operation is one IEEE operation and fma is fused, on machines without the instruction too
- * (libm supplies it). exp and log1p are correctly rounded (format.c, by way of MPFR), so that no result
- * depends on whose libm is linked. binary64 also has a quick dot and axpy. They run the very fma of
- * the plain loop in the same order, only without a call for each; where the processor has an fma
- * instruction the compiled clone uses it.
+ * Every operation is one IEEE operation and fma is fused, on machines without the instruction too (libm supplies it).
+ * exp and log1p are correctly rounded (format.c, by way of MPFR), so that no result depends on whose libm is linked;
+ * binary32 asks MPFR only where binary64's, taken as right to 2^-40, leaves the rounding open. Both systems have a
+ * quick dot and axpy: the very fma of the plain loop in the same order, only without a call for each; where the
+ * processor has an fma instruction the compiled clone uses it.
  */
 #include <float.h>
 #include <math.h>
@@ -48,6 +48,8 @@ static void b64_div(gla_numbers *n, void *z, const void *x, const void *y) {
     double_put(z, double_at(x) / double_at(y));
 }
 
+static void b64_sqrt(gla_numbers *n, void *z, const void *x) { double_put(z, sqrt(double_at(x))); }
+
 static void b64_log1p(gla_numbers *n, void *z, const void *x) {
     double_put(z, gla_round_log1p(&gla_binary64_format, GLA_RN, double_at(x), 0));
 }
@@ -82,6 +84,7 @@ static const struct gla_number_ops binary64_ops = {
     .neg = double_neg,
     .exp = b64_exp,
     .div = b64_div,
+    .sqrt = b64_sqrt,
     .log1p = b64_log1p,
     .max = double_max,
     .above = double_above,
@@ -125,14 +128,26 @@ static void b32_fma(gla_numbers *n, void *z, const void *x, const void *y, const
 
 static void b32_neg(gla_numbers *n, void *z, const void *x) { float_put(z, -float_at(x)); }
 
+/* y is right to 2^-40 and so are both its neighbours at that distance: if they round alike, so does the right value. */
+static bool rounds_surely(double y, float *rounded) {
+    *rounded = (float)(y * (1 + 0x1p-40));
+    return (float)(y * (1 - 0x1p-40)) == *rounded;
+}
+
 static void b32_exp(gla_numbers *n, void *z, const void *x) {
-    float_put(z, (float)gla_round_exp(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+    double at = (double)float_at(x);
+    float y;
+    float_put(z, rounds_surely(exp(at), &y) ? y : (float)gla_round_exp(&gla_binary32_format, GLA_RN, at, 0));
 }
 
 static void b32_div(gla_numbers *n, void *z, const void *x, const void *y) { float_put(z, float_at(x) / float_at(y)); }
 
+static void b32_sqrt(gla_numbers *n, void *z, const void *x) { float_put(z, sqrtf(float_at(x))); }
+
 static void b32_log1p(gla_numbers *n, void *z, const void *x) {
-    float_put(z, (float)gla_round_log1p(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+    double at = (double)float_at(x);
+    float y;
+    float_put(z, rounds_surely(log1p(at), &y) ? y : (float)gla_round_log1p(&gla_binary32_format, GLA_RN, at, 0));
 }
 
 static void b32_max(gla_numbers *n, void *z, const void *x, const void *y) {
@@ -141,6 +156,22 @@ static void b32_max(gla_numbers *n, void *z, const void *x, const void *y) {
 
 static void b32_above(gla_numbers *n, void *z, const void *x, const void *y) {
     float_put(z, float_at(x) > float_at(y) ? 1 : 0);
+}
+
+CLONED_FOR_FMA
+static void b32_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys, size_t count) {
+    const char *xi = x, *yi = y;
+    float sum = float_at(z);
+    for (size_t i = 0; i < count; i++, xi += xs, yi += ys) sum = fmaf(float_at(xi), float_at(yi), sum);
+    float_put(z, sum);
+}
+
+CLONED_FOR_FMA
+static void b32_axpy(gla_numbers *n, void *z, ptrdiff_t zs, const void *a, const void *x, ptrdiff_t xs, size_t count) {
+    char *zi = z;
+    const char *xi = x;
+    float factor = float_at(a);
+    for (size_t i = 0; i < count; i++, zi += zs, xi += xs) float_put(zi, fmaf(factor, float_at(xi), float_at(zi)));
 }
 
 static const struct gla_number_ops binary32_ops = {
@@ -157,9 +188,12 @@ static const struct gla_number_ops binary32_ops = {
     .neg = b32_neg,
     .exp = b32_exp,
     .div = b32_div,
+    .sqrt = b32_sqrt,
     .log1p = b32_log1p,
     .max = b32_max,
     .above = b32_above,
+    .dot = b32_dot,
+    .axpy = b32_axpy,
 };
 
 gla_numbers *gla_binary32_open(void) {

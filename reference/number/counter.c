@@ -64,6 +64,11 @@ static void counter_div(gla_numbers *n, void *z, const void *x, const void *y) {
     self(n)->inner->ops->div(self(n)->inner, z, x, y);
 }
 
+static void counter_sqrt(gla_numbers *n, void *z, const void *x) {
+    self(n)->count.sqrt++;
+    self(n)->inner->ops->sqrt(self(n)->inner, z, x);
+}
+
 static void counter_log1p(gla_numbers *n, void *z, const void *x) {
     self(n)->count.log++;
     self(n)->inner->ops->log1p(self(n)->inner, z, x);
@@ -107,6 +112,7 @@ static const struct gla_number_ops counter_ops = {
     .neg = double_neg,
     .exp = counter_exp,
     .div = counter_div,
+    .sqrt = counter_sqrt,
     .log1p = counter_log1p,
     .max = counter_max,
     .above = counter_above,

@@ -8,8 +8,8 @@
  *     (x / y)' = (x' - (x/y) y') / y      ln(1+x)' = x' / (1 + x)      max(x, y)' = the larger one's, x' if equal
  *
  * Values round as in mpfr:P, to nearest. A tangent rounds once in mul, twice in fma (after x' y + x
- * y', and after + w'), three times in div. x > y has tangent 0. A reset, exp(-inf) = 0, has tangent 0: the output does
- * not move with the gate there.
+ * y', and after + w'), three times in div, twice in sqrt. x > y has tangent 0. A reset, exp(-inf) = 0, has tangent 0:
+ * the output does not move with the gate there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +119,16 @@ static void dual_div(gla_numbers *n, void *z, const void *x, const void *y) {
     mpfr_set(r->value, d->quotient, MPFR_RNDN);
 }
 
+static void dual_sqrt(gla_numbers *n, void *z, const void *x) {
+    struct dual *d = (struct dual *)n;
+    struct dual_number *r = z;
+    const struct dual_number *u = x;
+    mpfr_sqrt(d->quotient, u->value, MPFR_RNDN);
+    mpfr_div(d->slope, u->tangent, d->quotient, MPFR_RNDN);
+    mpfr_div_2ui(r->tangent, d->slope, 1, MPFR_RNDN);
+    mpfr_set(r->value, d->quotient, MPFR_RNDN);
+}
+
 static void dual_log1p(gla_numbers *n, void *z, const void *x) {
     struct dual *d = (struct dual *)n;
     struct dual_number *r = z;
@@ -158,6 +168,7 @@ static const struct gla_number_ops dual_ops = {
     .neg = dual_neg,
     .exp = dual_exp,
     .div = dual_div,
+    .sqrt = dual_sqrt,
     .log1p = dual_log1p,
     .max = dual_max,
     .above = dual_above,

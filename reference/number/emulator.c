@@ -113,6 +113,10 @@ static void divide(gla_numbers *n, void *z, const void *x, const void *y) {
     double_put(z, rounded(self(n), &self(n)->model.op, double_at(x) / double_at(y)));
 }
 
+static void root(gla_numbers *n, void *z, const void *x) {
+    double_put(z, rounded(self(n), &self(n)->model.op, sqrt(double_at(x))));
+}
+
 static void logarithm(gla_numbers *n, void *z, const void *x) {
     double_put(z, rounded(self(n), &self(n)->model.exp, log1p(double_at(x))));
 }
@@ -164,6 +168,7 @@ static const struct gla_number_ops ops = {.init = double_init,
                                           .neg = double_neg,
                                           .exp = exponential,
                                           .div = divide,
+                                          .sqrt = root,
                                           .log1p = logarithm,
                                           .max = double_max,
                                           .above = double_above,

@@ -183,6 +183,19 @@ static void quotient(gla_numbers *n, void *z, const void *at_x, const void *at_y
     round_by(n, z, &model_of(n)->op);
 }
 
+/* sqrt(x) - sqrt(x - det) is the farthest that an error of det moves the root. */
+static void root(gla_numbers *n, void *z, const void *at) {
+    const gla_error_number *x = at;
+    if (x->x == 0 && x->lin == 0 && x->det == 0) {
+        set(n, z, x);
+        return;
+    }
+    double value = sqrt(x->x), slope = 0.5 / value;
+    double det = x->det < x->x ? x->det / (value + sqrt(x->x - x->det)) : (double)INFINITY;
+    write(z, value, slope * slope * x->var, slope * x->lin, det, value, slope * x->spared, -FAR, x->scaled);
+    round_by(n, z, &model_of(n)->op);
+}
+
 static void logarithm(gla_numbers *n, void *z, const void *at) {
     const gla_error_number *x = at;
     double slope = 1 / (1 + x->x), shift = x->det * slope;
@@ -260,6 +273,7 @@ static const struct gla_number_ops ops = {.init = init,
                                           .neg = neg,
                                           .exp = exponential,
                                           .div = quotient,
+                                          .sqrt = root,
                                           .log1p = logarithm,
                                           .max = larger,
                                           .above = above,

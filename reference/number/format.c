@@ -263,6 +263,15 @@ double gla_round_div(const gla_format *f, gla_rounding r, double x, double y, ui
     return round_exact(f, r, exactly_mpfr(quotient, inexact), random);
 }
 
+double gla_round_sqrt(const gla_format *f, gla_rounding r, double x, uint32_t random) {
+    if (x == 0) return x;
+    if (!isfinite(x) || x < 0) return nonfinite(f, sqrt(x));
+    MPFR_DECL_INIT(root, MPFR_BITS);
+    mpfr_set_d(root, x, MPFR_RNDN);
+    bool inexact = mpfr_sqrt(root, root, MPFR_RNDZ) != 0;
+    return round_exact(f, r, exactly_mpfr(root, inexact), random);
+}
+
 double gla_round_log1p(const gla_format *f, gla_rounding r, double x, uint32_t random) {
     if (x == 0) return x;
     if (!isfinite(x) || x <= -1) return nonfinite(f, log1p(x));

@@ -59,6 +59,8 @@ static void iv_exp(gla_numbers *n, void *z, const void *x) { mpfi_exp(z, x); }
 
 static void iv_div(gla_numbers *n, void *z, const void *x, const void *y) { mpfi_div(z, x, y); }
 
+static void iv_sqrt(gla_numbers *n, void *z, const void *x) { mpfi_sqrt(z, x); }
+
 static void iv_log1p(gla_numbers *n, void *z, const void *x) { mpfi_log1p(z, x); }
 
 static void iv_max(gla_numbers *n, void *z, const void *x, const void *y) {
@@ -94,6 +96,7 @@ static const struct gla_number_ops interval_ops = {
     .neg = iv_neg,
     .exp = iv_exp,
     .div = iv_div,
+    .sqrt = iv_sqrt,
     .log1p = iv_log1p,
     .max = iv_max,
     .above = iv_above,

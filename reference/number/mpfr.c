@@ -48,6 +48,8 @@ static void mp_exp(gla_numbers *n, void *z, const void *x) { mpfr_exp(z, x, MPFR
 
 static void mp_div(gla_numbers *n, void *z, const void *x, const void *y) { mpfr_div(z, x, y, MPFR_RNDN); }
 
+static void mp_sqrt(gla_numbers *n, void *z, const void *x) { mpfr_sqrt(z, x, MPFR_RNDN); }
+
 static void mp_log1p(gla_numbers *n, void *z, const void *x) { mpfr_log1p(z, x, MPFR_RNDN); }
 
 static void mp_max(gla_numbers *n, void *z, const void *x, const void *y) { precise_max(z, x, y); }
@@ -70,6 +72,7 @@ static const struct gla_number_ops mpfr_ops = {
     .neg = mp_neg,
     .exp = mp_exp,
     .div = mp_div,
+    .sqrt = mp_sqrt,
     .log1p = mp_log1p,
     .max = mp_max,
     .above = mp_above,

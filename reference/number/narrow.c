@@ -64,6 +64,10 @@ static void narrow_div(gla_numbers *n, void *z, const void *x, const void *y) {
     double_put(z, gla_round_div(&self(n)->format, self(n)->rounding, double_at(x), double_at(y), draw(self(n))));
 }
 
+static void narrow_sqrt(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_sqrt(&self(n)->format, self(n)->rounding, double_at(x), draw(self(n))));
+}
+
 static void narrow_log1p(gla_numbers *n, void *z, const void *x) {
     double_put(z, gla_round_log1p(&self(n)->format, self(n)->rounding, double_at(x), draw(self(n))));
 }
@@ -82,6 +86,7 @@ static const struct gla_number_ops narrow_ops = {
     .neg = double_neg,
     .exp = narrow_exp,
     .div = narrow_div,
+    .sqrt = narrow_sqrt,
     .log1p = narrow_log1p,
     .max = double_max,
     .above = double_above,

@@ -71,6 +71,7 @@ struct gla_number_ops {
     void (*neg)(gla_numbers *n, void *z, const void *x);
     void (*exp)(gla_numbers *n, void *z, const void *x);                  /* exp(-inf) = 0 exactly */
     void (*div)(gla_numbers *n, void *z, const void *x, const void *y);   /* x / y, one rounding */
+    void (*sqrt)(gla_numbers *n, void *z, const void *x);                 /* one rounding; NaN below 0 */
     void (*log1p)(gla_numbers *n, void *z, const void *x);                /* ln(1 + x) */
     void (*max)(gla_numbers *n, void *z, const void *x, const void *y);   /* the larger, exactly; +0 above -0; NaN if
                                                                              either is */
@@ -146,16 +147,17 @@ void gla_dual_get_tangent(gla_numbers *n, mpfr_t z, const void *x);
 /* counter.c: what has run since opening (or the last reset). */
 struct gla_count {
     uint64_t add, mul, fma, exp; /* operations; sub counts as add, neg is free */
-    uint64_t div, log, compare;  /* log1p counts as log, max and above as compare */
-    uint64_t load, store;        /* numbers that entered (set_d) and left (get_d, get_mpfr) */
+    uint64_t div, sqrt;
+    uint64_t log, compare; /* log1p counts as log, max and above as compare */
+    uint64_t load, store;  /* numbers that entered (set_d) and left (get_d, get_mpfr) */
 };
 struct gla_count gla_counter_read(gla_numbers *n);
 void gla_counter_reset(gla_numbers *n);
 
 /* recorder.c: the trace. Kept in order; stops growing at `limit` events (default 2^20) and says so. */
 struct gla_event {
-    const char *verb;       /* the verb that ran, e.g. "decay" */
-    const char *op;         /* "add" "sub" "mul" "fma" "neg" "exp" "div" "log1p" "max" "above" "set" "site" "product" */
+    const char *verb; /* the verb that ran, e.g. "decay" */
+    const char *op; /* "add" "sub" "mul" "fma" "neg" "exp" "div" "sqrt" "log1p" "max" "above" "set" "site" "product" */
     int64_t token, chunk;   /* where in the sequence */
     double result, x, y, w; /* nearest binary64 of result and operands (unused ones 0); site: y is the gla_site;
                                product (an element of C += A B): x as it was, y how many products were added */

@@ -124,6 +124,12 @@ static void recorder_div(gla_numbers *n, void *z, const void *x, const void *y) 
     record(n, "div", value(n, z), a, b, 0);
 }
 
+static void recorder_sqrt(gla_numbers *n, void *z, const void *x) {
+    double a = value(n, x);
+    inner(n)->ops->sqrt(inner(n), z, x);
+    record(n, "sqrt", value(n, z), a, 0, 0);
+}
+
 static void recorder_log1p(gla_numbers *n, void *z, const void *x) {
     double a = value(n, x);
     inner(n)->ops->log1p(inner(n), z, x);
@@ -198,6 +204,7 @@ static const struct gla_number_ops recorder_ops = {
     .neg = recorder_neg,
     .exp = recorder_exp,
     .div = recorder_div,
+    .sqrt = recorder_sqrt,
     .log1p = recorder_log1p,
     .max = recorder_max,
     .above = recorder_above,

@@ -263,6 +263,7 @@ def main(arguments):
         print("peers: no GPU that PyTorch knows; nothing was measured", file=sys.stderr)
         return SKIPPED
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, copy {copy_speed():.2f} TB/s")
+    torch.ones(1, device="cuda", requires_grad=True).square().backward()  # autograd's own start is nobody's time
     rows = []
     for shape in options.shapes:
         rows += run_shape(shape, options)

@@ -42,7 +42,7 @@ static void compute(const gla_case *c, gla_tensor_file *answer) {
     gla_form_parse("recurrent+suffix", &form, NULL);
     form.backward = c->problem.d_o.at || c->problem.d_final_state.at;
     if (gla_numbers_open("binary32", &numbers, &err)) stop(err.what);
-    if (gla_run(c->mechanism, &c->problem, &form, numbers, &r, &err)) stop(err.what);
+    if (gla_run(&c->problem, &form, numbers, &r, &err)) stop(err.what);
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (r.tensor[i].at && !wrong("nothing")) add_output(answer, c, &r, (gla_output)i);
     gla_result_free(&r);

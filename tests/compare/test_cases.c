@@ -221,7 +221,7 @@ static gla_result run(const gla_generated *g, const char *form, gla_numbers *num
     gla_result r;
     ck_assert_int_eq(gla_form_parse(form, &f, &err), GLA_OK);
     f.backward = g->spec.backward;
-    gla_status status = gla_run(gla_mechanism_named("gla"), &g->problem, &f, numbers, &r, &err);
+    gla_status status = gla_run(&g->problem, &f, numbers, &r, &err);
     ck_assert_msg(status == GLA_OK, "%s: %s", form, err.what);
     return r;
 }

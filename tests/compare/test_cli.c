@@ -245,6 +245,11 @@ START_TEST(studies) {
     o = shell("$GLASSBOX study gate-gradient --longest 64 --csv \"$D/x.csv\" && cat \"$D/x.csv\"");
     ck_assert_msg(o.status == 0 && strstr(o.out, "gates,T,rms,direct,suffix,strict\n\"-1\",64,"), "%s", o.out);
     done(o);
+    o = shell("$GLASSBOX study hazards --longest 1 --csv \"$D/x.csv\" && cat \"$D/x.csv\"");
+    ck_assert_msg(o.status == 0 && strstr(o.out, "low,high,measured,ratio,within_2\nH4,") &&
+                      strstr(o.out, "not measured"),
+                  "%s", o.out);
+    done(o);
 }
 END_TEST
 

@@ -41,6 +41,17 @@ START_TEST(both_directions) {
 }
 END_TEST
 
+/* Rungs run gla alone. */
+START_TEST(other_mechanisms) {
+    gen("--dtype BF16");
+    expect_good(shell("$GLASSBOX gen --mechanism simple_gla --T 70 --H 2 -o \"$D\" && "
+                      "mv \"$D\"/simple_gla-*.safetensors \"$D/case.safetensors\""));
+    expect(shell(CHECK "fused"), 77, WORDS("a GPU's rung runs mechanism gla, not simple_gla"), "check");
+    expect(shell("\"$D/glassbox\" cross --mechanism retention --numbers cuda:fused"), 2,
+           WORDS("a GPU's rung runs mechanism gla, not retention"), "cross");
+}
+END_TEST
+
 START_TEST(some_outputs) {
     gen("--dtype BF16 --forward");
     outcome o = shell(CHECK "fused");
@@ -132,6 +143,7 @@ static Suite *suite(void) {
     tcase_set_timeout(c, 60);
     tcase_add_checked_fixture(c, set_up, remove_folder);
     tcase_add_test(c, both_directions);
+    tcase_add_test(c, other_mechanisms);
     tcase_add_test(c, some_outputs);
     tcase_add_test(c, a_wrong_bit);
     tcase_add_test(c, a_wrong_gradient);

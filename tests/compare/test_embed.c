@@ -31,18 +31,19 @@ static int64_t count_of(int output) {
 
 static void setup(void) {
     const int64_t size[6] = {0, 20, 2, 5, 4, 0};
-    made = glassbox_generate("mild", size, GLASSBOX_BACKWARD | GLASSBOX_STATE, 0, test_seed(), "binary32", text,
+    made = glassbox_generate(NULL, "mild", size, GLASSBOX_BACKWARD | GLASSBOX_STATE, 0, test_seed(), "binary32", text,
                              sizeof text);
     ck_assert_msg(made != NULL, "%s", text);
     for (int i = 0; i < GLA_INPUTS; i++) input[i] = glassbox_case_input(made, i, input_shape[i]);
-    ck_assert_msg(!glassbox_shapes(inputs(), shapes(), NULL, 0, 0, GLASSBOX_BACKWARD, output_shape, text, sizeof text),
-                  "%s", text);
+    ck_assert_msg(
+        !glassbox_shapes(NULL, inputs(), shapes(), NULL, 0, 0, GLASSBOX_BACKWARD, output_shape, text, sizeof text),
+        "%s", text);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         got[i] = count_of(i) ? calloc((size_t)count_of(i), sizeof(double)) : NULL;
         format[i] = "binary32";
     }
-    ck_assert_msg(!glassbox_truth(inputs(), shapes(), NULL, 0, 0, GLASSBOX_BACKWARD, "binary32", 0, 1, got, NULL, NULL,
-                                  NULL, text, sizeof text),
+    ck_assert_msg(!glassbox_truth(NULL, inputs(), shapes(), NULL, 0, 0, GLASSBOX_BACKWARD, "binary32", 0, 1, got, NULL,
+                                  NULL, NULL, text, sizeof text),
                   "%s", text);
 }
 
@@ -52,7 +53,7 @@ static void teardown(void) {
 }
 
 static int check(const char *profile) {
-    return glassbox_check(inputs(), shapes(), NULL, 0, 0, 0, (const double *const *)got,
+    return glassbox_check(NULL, inputs(), shapes(), NULL, 0, 0, 0, (const double *const *)got,
                           (const int64_t(*)[4])output_shape, format, 0, profile, replay, form, 1, &verdict, numbers,
                           &used, text, sizeof text);
 }
@@ -132,7 +133,7 @@ START_TEST(test_truth_is_the_truth) {
         magnitude[i] = calloc((size_t)count_of(i) + 1, sizeof(double));
         certified[i] = calloc((size_t)count_of(i) + 1, 1);
     }
-    ck_assert_int_eq(glassbox_truth(inputs(), shapes(), NULL, 0, 0, GLASSBOX_BACKWARD, "binary32", 0, 1, got, low,
+    ck_assert_int_eq(glassbox_truth(NULL, inputs(), shapes(), NULL, 0, 0, GLASSBOX_BACKWARD, "binary32", 0, 1, got, low,
                                     magnitude, certified, text, sizeof text),
                      GLA_OK);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
@@ -219,7 +220,7 @@ START_TEST(test_missing_and_misshapen_are_broken) {
     free(got[GLA_DQ]);
     got[GLA_DQ] = NULL;
     output_shape[GLA_DK][1]--;
-    ck_assert_int_eq(glassbox_check(inputs(), shapes(), NULL, 0, 0, 0, (const double *const *)got,
+    ck_assert_int_eq(glassbox_check(NULL, inputs(), shapes(), NULL, 0, 0, 0, (const double *const *)got,
                                     (const int64_t(*)[4])output_shape, format, 1u << GLA_DQ, NULL, NULL, NULL, 1,
                                     &verdict, numbers, &used, text, sizeof text),
                      GLA_OK);
@@ -257,10 +258,10 @@ START_TEST(test_offsets_make_sequences) {
     const int64_t cu[] = {0, 0, 7, 20}, one[] = {0};
     int64_t shape[GLA_OUTPUTS][4];
     input[GLA_IN_INITIAL_STATE] = input[GLA_IN_DFINAL_STATE] = NULL;
-    ck_assert_int_eq(glassbox_shapes(inputs(), shapes(), cu, 4, 0, 0, shape, text, sizeof text), GLA_OK);
+    ck_assert_int_eq(glassbox_shapes(NULL, inputs(), shapes(), cu, 4, 0, 0, shape, text, sizeof text), GLA_OK);
     ck_assert_int_eq(shape[GLA_FINAL_STATE][0], 3);
     ck_assert_int_eq(shape[GLA_DQ][0], 0);
-    ck_assert_int_eq(glassbox_shapes(inputs(), shapes(), one, 1, 0, 0, shape, text, sizeof text), GLA_BAD_SHAPE);
+    ck_assert_int_eq(glassbox_shapes(NULL, inputs(), shapes(), one, 1, 0, 0, shape, text, sizeof text), GLA_BAD_SHAPE);
 }
 END_TEST
 
@@ -270,7 +271,7 @@ START_TEST(test_text_stays_in_its_room) {
     for (size_t room = 1; room < 200; room += 9) {
         char small[256];
         memset(small, '#', sizeof small);
-        ck_assert_int_eq(glassbox_check(inputs(), shapes(), NULL, 0, 0, 0, (const double *const *)got,
+        ck_assert_int_eq(glassbox_check(NULL, inputs(), shapes(), NULL, 0, 0, 0, (const double *const *)got,
                                         (const int64_t(*)[4])output_shape, format, 0, NULL, NULL, NULL, 1, &verdict,
                                         numbers, &used, small, room),
                          GLA_OK);
@@ -285,8 +286,8 @@ START_TEST(test_cases_come_out_as_asked) {
     int64_t filled[6], shape[4], count;
     unsigned flags;
     double scale;
-    glassbox_case *c =
-        glassbox_generate("integers", size, GLASSBOX_VALUE_GATE | GLASSBOX_REVERSE, 0, 3, "bf16", text, sizeof text);
+    glassbox_case *c = glassbox_generate(NULL, "integers", size, GLASSBOX_VALUE_GATE | GLASSBOX_REVERSE, 0, 3, "bf16",
+                                         text, sizeof text);
     ck_assert_msg(c != NULL, "%s", text);
     glassbox_case_sizes(c, filled, &flags, &scale);
     ck_assert_mem_eq(filled, size, sizeof size);
@@ -299,7 +300,7 @@ START_TEST(test_cases_come_out_as_asked) {
     ck_assert_ptr_null(glassbox_case_offsets(c, &count));
     glassbox_case_free(c);
     glassbox_case_free(NULL);
-    ck_assert_ptr_null(glassbox_generate("wild", size, 0, 0, 1, "bf16", text, sizeof text));
+    ck_assert_ptr_null(glassbox_generate(NULL, "wild", size, 0, 0, 1, "bf16", text, sizeof text));
     ck_assert_ptr_nonnull(strstr(text, "no family \"wild\""));
 }
 END_TEST

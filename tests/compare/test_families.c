@@ -323,7 +323,7 @@ static gla_verdict verdict_of(const gla_generated *g, const char *form, const ch
     ck_assert_int_eq(gla_form_parse(form, &f, &err), GLA_OK);
     f.backward = true;
     ck_assert_int_eq(gla_numbers_open(numbers, &n, &err), GLA_OK);
-    ck_assert_msg(gla_run(gla_mechanism_named("gla"), &g->problem, &f, n, &r, &err) == GLA_OK, "%s", err.what);
+    ck_assert_msg(gla_run(&g->problem, &f, n, &r, &err) == GLA_OK, "%s", err.what);
     double *value[GLA_OUTPUTS] = {NULL};
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!r.tensor[i].at) continue;

@@ -23,7 +23,7 @@ static void make_candidate(const gla_problem *p) {
     gla_form_parse("chunkwise:64:16+anchor", &form, &err);
     form.backward = true;
     ck_assert(gla_numbers_open("mixed:bf16", &n, &err) == GLA_OK);
-    ck_assert(gla_run(gla_mechanism_named("gla"), p, &form, n, &r, &err) == GLA_OK);
+    ck_assert(gla_run(p, &form, n, &r, &err) == GLA_OK);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!r.tensor[i].at) continue;
         const gla_format *format = i == GLA_O || (i >= GLA_DQ && i <= GLA_DV) ? &gla_bf16 : &gla_binary32_format;

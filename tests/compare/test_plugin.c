@@ -147,6 +147,27 @@ START_TEST(not_a_plugin) {
 }
 END_TEST
 
+/* ---- other mechanisms ---- */
+
+START_TEST(mechanisms) {
+    static const char *const names[] = {"simple_gla", "linear_attention", "retention"};
+    const char *path = plugin_path("mechanisms");
+    outcome o = shell("$GLASSBOX check --plugin %s --mechanism %s --profile f32", path, names[_i]);
+    ck_assert_msg(o.status == 0, "%s: %s%s", names[_i], o.out, o.err);
+    ck_assert_msg((strstr(o.out, "/reset/") != NULL) == (_i == 0), "%s", o.out); /* families that fit */
+    ck_assert_msg(strstr(o.out, "/permutation") != NULL, "%s", o.out);
+    done(o);
+    o = shell("GLASSBOX_FAULT=schedule $GLASSBOX check --plugin %s --mechanism %s --profile f32 --case '*/mild/T67*'",
+              path, names[_i]);
+    ck_assert_int_eq(o.status, _i == 2 ? 1 : 0);
+    ck_assert_msg((strstr(o.out, "every head decays as the head behind it should") != NULL) == (_i == 2), "%s", o.out);
+    done(o);
+    o = shell("$GLASSBOX check --plugin %s", path);
+    ck_assert_int_eq(o.status, 77); /* gla is not among its own */
+    done(o);
+}
+END_TEST
+
 /* ---- the command line ---- */
 
 START_TEST(options) {
@@ -251,6 +272,7 @@ static Suite *suite(void) {
     tcase_add_test(wrong, hostile_without_a_fault);
     tcase_add_test(wrong, hangs_are_not_repeated);
     tcase_add_test(wrong, not_a_plugin);
+    tcase_add_loop_test(line, mechanisms, 0, 3);
     tcase_add_test(line, options);
     tcase_add_test(line, ids);
     tcase_add_test(line, jobs_do_not_matter);

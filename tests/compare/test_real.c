@@ -73,6 +73,12 @@ static const expectation whole[] = {
     {REAL "gla_chunk_fp32_mild.safetensors", NULL, NULL, GLA_FAIL, 7},
     {REAL "gla_chunk_fp32_mild.safetensors", NULL, "f32-tf32", GLA_PASS, 7},
     {REAL "gla_recurrent_fp32_sigmoid.safetensors", NULL, NULL, GLA_PASS, 7},
+    /* chunk kernels of bf16 with one gate, or one fixed decay, per head: the factors e^(b_t - b_i) are binary32 here,
+     * the operands q k v as they are and scores and states rounded to bf16, which chunk-bf16 allows and more */
+    {REAL "simple_gla_chunk_bf16.safetensors", NULL, NULL, GLA_PASS, 7},
+    {REAL "retention_chunk_bf16.safetensors", NULL, NULL, GLA_PASS, 6},
+    {REAL "simple_gla_chunk_bf16.safetensors", NULL, "chunk-f16", GLA_FAIL, 7},
+    {REAL "retention_chunk_bf16.safetensors", NULL, "chunk-f16", GLA_FAIL, 6},
     {REAL "lm/activations_bf16.safetensors", "layers.0.", NULL, GLA_PASS, 5},
     {REAL "lm/activations_bf16.safetensors", "layers.1.", NULL, GLA_PASS, 5},
     {REAL "lm/activations_bf16.safetensors", "layers.2.", NULL, GLA_PASS, 5},

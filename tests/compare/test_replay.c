@@ -106,7 +106,7 @@ static void run_whole(const char *numbers, const char *form_text, const gla_form
     ck_assert_msg(gla_form_parse(form_text, &form, &err) == GLA_OK, "%s", err.what);
     form.backward = true;
     ck_assert_msg(gla_all_numbers_open(numbers, &n, &err) == GLA_OK, "%s", err.what);
-    ck_assert(gla_run(gla_mechanism_named("gla"), &made.problem, &form, n, &r, &err) == GLA_OK);
+    ck_assert(gla_run(&made.problem, &form, n, &r, &err) == GLA_OK);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!r.tensor[i].at) continue;
         value[i] = malloc((size_t)r.tensor[i].count * sizeof(double));

@@ -175,7 +175,7 @@ static void write_case(const char *path) {
     gla_error err = {0};
     for (int i = 0; i < GLA_INPUTS; i++) dtype[i] = GLA_F32;
     dtype[GLA_IN_Q] = dtype[GLA_IN_K] = dtype[GLA_IN_V] = dtype[GLA_IN_DO] = GLA_BF16;
-    ck_assert(gla_case_add_problem(&file, gla_mechanism_named("gla"), &made.problem, dtype, &err) == GLA_OK);
+    ck_assert(gla_case_add_problem(&file, &made.problem, dtype, &err) == GLA_OK);
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (output[i])
             ck_assert(gla_case_add_output(&file, &made.problem, (gla_output)i,

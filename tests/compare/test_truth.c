@@ -52,7 +52,7 @@ static int64_t check(const gla_problem *p, const gla_truth_options *options, siz
     gla_result precise;
     int64_t count = 0;
     ck_assert_int_eq(gla_numbers_open("mpfr:640", &numbers, NULL), GLA_OK);
-    ck_assert_int_eq(gla_run(gla_mechanism_named("gla"), p, &form, numbers, &precise, NULL), GLA_OK);
+    ck_assert_int_eq(gla_run(p, &form, numbers, &precise, NULL), GLA_OK);
     for (size_t i = 0; i < n; i++) {
         gla_truth t = truth_of(p, &options[i]);
         count += agree(&t, &options[i], &precise, name);
@@ -92,6 +92,64 @@ START_TEST(every_family_in_three_formats) {
         }
     printf("%lld elements of generated families\n", (long long)count);
     ck_assert_int_ge(count, 100000);
+}
+END_TEST
+
+/* Retention decays by a dyadic number, 31/32 in head 0: 31 (2^49 + 1) has 54 bits, an exact tie. In head 1 the same
+ * state gives 63 (2^49 + 1) / 64, 55 bits and no tie. */
+START_TEST(ties_of_a_fixed_decay) {
+    static const double want[2] = {0x1.0000000000008p+49 * 31 / 32, 0x1.0000000000008p+49 * 63 / 64};
+    const double q[2] = {1, 1}, v[2] = {0, 0}, S0[2] = {0x1.0000000000008p+49, 0x1.0000000000008p+49};
+    gla_problem p = {.B = 1, .T = 1, .H = 2, .dk = 1, .dv = 1, .N = 1, .scale = 1};
+    gla_error err;
+    ck_assert(gla_mechanism_parse("retention", &p, &err) == GLA_OK);
+    gla_tensor_dense(&p.q, q, 1, 2, 0, 1);
+    gla_tensor_dense(&p.k, q, 1, 2, 0, 1);
+    gla_tensor_dense(&p.v, v, 1, 2, 0, 1);
+    gla_tensor_dense(&p.initial_state, S0, 0, 2, 1, 1);
+    gla_truth t = truth_of(&p, &to_binary64);
+    ck_assert_int_eq(t.uncertified, 0);
+    ck_assert_int_eq(t.bits, 192);
+    for (int h = 0; h < 2; h++) ck_assert(t.tensor[GLA_O].value[h] == want[h] && t.tensor[GLA_O].certified[h] == 1);
+    gla_truth_free(&t);
+}
+END_TEST
+
+static bool fits(const char *family, const char *mechanism) {
+    gla_problem p;
+    gla_error err;
+    ck_assert(gla_mechanism_parse(mechanism, &p, &err) == GLA_OK);
+    return gla_family_fits(gla_family_named(family), p.mechanism);
+}
+
+/* One gate per head, its gradient a sum over channels; fixed decays as pairs in the double-double engine, intervals in
+ * the climb. */
+START_TEST(every_mechanism) {
+    static const char *const mechanisms[] = {"simple_gla", "linear_attention",   "retention",
+                                             "lightning",  "retention:linspace", "lightning:linear:1/2"};
+    static const char *const families[] = {"mild", "reset", "cancel", "varlen", "spike"};
+    const gla_truth_options options[] = {{.target = &gla_binary64_format, .backward = true},
+                                         {.target = &gla_bf16, .rounding = GLA_RZ, .backward = true, .threads = 3}};
+    for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++)
+        for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+            gla_case_spec spec = {.family = families[f],
+                                  .mechanism = mechanisms[i],
+                                  .T = 33,
+                                  .H = 4,
+                                  .Hk = f % 2 ? 4 : 2,
+                                  .dk = 6,
+                                  .dv = 5,
+                                  .initial_state = true,
+                                  .backward = true,
+                                  .reverse = f == 2,
+                                  .seed = test_seed()};
+            gla_generated g;
+            gla_error err = {0};
+            if (!fits(families[f], mechanisms[i])) continue;
+            ck_assert_msg(gla_generate(&spec, &g, &err) == GLA_OK, "%s", err.what);
+            check(&g.problem, options, 2, g.name);
+            gla_generated_free(&g);
+        }
 }
 END_TEST
 
@@ -378,6 +436,8 @@ static Suite *suite(void) {
     tcase_set_timeout(random, test_long() ? 3600 : 100);
     tcase_set_timeout(built, 60);
     tcase_add_test(random, every_family_in_three_formats);
+    tcase_add_test(random, every_mechanism);
+    tcase_add_test(random, ties_of_a_fixed_decay);
     tcase_add_test(random, every_rounding_and_packed_sequences);
     tcase_add_test(built, heads_shared_in_ways_that_do_not_nest);
     tcase_add_test(built, near_a_midpoint);

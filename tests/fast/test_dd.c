@@ -256,7 +256,7 @@ static void check_trial(struct trial *x, enum kind kind, bool backward) {
     gla_result r;
     gla_form form = {.kind = GLA_RECURRENT, .backward = backward};
     ck_assert_int_eq(gla_numbers_open("mpfr:400", &n, NULL), GLA_OK);
-    ck_assert_int_eq(gla_run(gla_mechanism_named("gla"), &x->p, &form, n, &r, NULL), GLA_OK);
+    ck_assert_int_eq(gla_run(&x->p, &form, n, &r, NULL), GLA_OK);
     const gated_dd_output *out[GLA_OUTPUTS] = {&e.o, &e.ST, &e.dq, &e.dk_, &e.dv_, &e.dgk, &e.dgv, &e.dS0};
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (r.tensor[i].at) check_output(&r, (gla_output)i, out[i], kind);

@@ -70,8 +70,8 @@ double *wrong_edit(wrong_bench *b, gla_problem *p, gla_input name);
 double *wrong_room(wrong_bench *b, int64_t count); /* zeros, freed with the bench */
 int64_t wrong_count(const gla_problem *p, gla_input name);
 
-wrong_way wrong_scale, wrong_drop, wrong_gates, wrong_gate_shift, wrong_write_first, wrong_swap, wrong_head,
-    wrong_sequence, wrong_modulo, wrong_axes, wrong_memory, wrong_direction, wrong_boundaries, wrong_token,
+wrong_way wrong_scale, wrong_drop, wrong_decay, wrong_gates, wrong_gate_shift, wrong_write_first, wrong_swap,
+    wrong_head, wrong_sequence, wrong_modulo, wrong_axes, wrong_memory, wrong_direction, wrong_boundaries, wrong_token,
     wrong_profile; /* wrong_problems.c */
 wrong_way wrong_fill, wrong_copy, wrong_shift, wrong_factor, wrong_place, wrong_gate_gradient, wrong_part, wrong_store,
     wrong_noise;                                     /* wrong_outputs.c */

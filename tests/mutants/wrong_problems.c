@@ -24,6 +24,14 @@ bool wrong_drop(wrong_bench *b, int variant) {
     return wrong_outputs(b, &p);
 }
 
+/* A fixed decay of the next head (0), or of schedule number `variant`. */
+bool wrong_decay(wrong_bench *b, int variant) {
+    gla_problem p = b->made.problem;
+    if (variant == 0) p.decay.head++;
+    p.decay.schedule = variant;
+    return wrong_outputs(b, &p);
+}
+
 /* Below 0: a floor. */
 static double altered_gate(double g, int variant) {
     switch (variant) {

@@ -51,6 +51,12 @@ const wrong_kernel wrong_kernels[] = {
     MUTANT("dv without the leaving state", "carry-back", "leaves a chunk is missing", M_DV_NO_DSTATE, USUAL),
     /* the gates */
     WAY("gates ignored", "gates-ignored", NULL, wrong_drop, -1, USUAL),
+    WAY("decay of the next head", "other-decay", "head behind", wrong_decay, 0, .families = "mild",
+        .spec.mechanism = "retention"),
+    WAY("decays of another schedule", "other-decay", "linspace", wrong_decay, 1, .families = "mild",
+        .spec = {.mechanism = "retention", .H = 4}),
+    WAY("slopes of another schedule", "other-decay", "linear", wrong_decay, 1, .families = "mild",
+        .spec.mechanism = "lightning"),
     WAY("gates and value gates ignored", "gates-ignored", NULL, wrong_drop, -1, .spec.gv = true),
     WAY("key gates ignored", "one-gate-ignored", "gate g is", wrong_drop, GLA_IN_GK, .spec.gv = true),
     WAY("value gates ignored", "one-gate-ignored", "gate gv is", wrong_drop, GLA_IN_GV, .spec.gv = true),

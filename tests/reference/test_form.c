@@ -116,7 +116,7 @@ START_TEST(route_refused) {
             gla_result result = {0};
             gla_error err = {0};
             ck_assert_int_eq(gla_numbers_open("binary64", &numbers, &err), GLA_OK);
-            ck_assert_int_eq(gla_run(gla_mechanism_named("gla"), &x.p, &form, numbers, &result, &err), GLA_UNSUPPORTED);
+            ck_assert_int_eq(gla_run(&x.p, &form, numbers, &result, &err), GLA_UNSUPPORTED);
             ck_assert(strstr(err.what, gla_route_names[route]) != NULL);
             gla_result_free(&result);
             gla_numbers_close(numbers);

@@ -64,6 +64,43 @@ static void exponential(bench *b) {
     b->exact = exact;
 }
 
+/* ln(1+x), x / d, the larger and the comparison; results over operands too. */
+static void quotients_and_comparisons(bench *b) {
+    operand x = operand_new(b, 3, 4), y = operand_new(b, 3, 4), z = operand_new(b, 3, 4), d = operand_new(b, 1, 1);
+    for (size_t i = 0; i < 12; i++) {
+        gla_matrix one = gla_row(gla_column(x.m, i % 4), i / 4);
+        if (number(one, 0, 0) < 0) gla_neg(one, one);
+    }
+    b->n->ops->set_d(b->n, d.m.at, b->exact ? -1 : -0.75); /* every system has these */
+    plain px = plain_of(x.m), py = plain_of(y.m), pd = plain_of(d.m);
+    plain quotient = plain_zero(3, 4), log = plain_zero(3, 4), larger = plain_zero(3, 4), above = plain_zero(3, 4);
+    for (size_t i = 0; i < 12; i++) {
+        mpfr_div(quotient.value[i], px.value[i], pd.value[0], MPFR_RNDN);
+        mpfr_abs(quotient.size[i], quotient.value[i], MPFR_RNDN);
+        mpfr_log1p(log.value[i], px.value[i], MPFR_RNDN);
+        mpfr_set(log.size[i], log.value[i], MPFR_RNDN);
+        mpfr_max(larger.value[i], px.value[i], py.value[i], MPFR_RNDN);
+        mpfr_set_ui(above.value[i], mpfr_greater_p(px.value[i], py.value[i]) != 0, MPFR_RNDN);
+    }
+    gla_divide(z.m, x.m, d.m);
+    check(b, z, quotient, 1, "divide");
+    gla_max(z.m, x.m, y.m);
+    check(b, z, larger, 0, "max");
+    gla_above(z.m, x.m, y.m);
+    check(b, z, above, 0, "above");
+    gla_max(z.m, x.m, y.m);
+    gla_max(y.m, x.m, y.m);
+    check(b, y, plain_of(z.m), 0, "max in place");
+    bool exact = b->exact;
+    b->exact = false; /* ln 2 is nobody's number */
+    gla_log1p(x.m, x.m);
+    check(b, x, log, 1, "log1p");
+    b->exact = exact;
+    plain_free(px);
+    plain_free(py);
+    plain_free(pd);
+}
+
 /* ---- the recurrence and the products ---- */
 
 static void decay(bench *b, bool rows, bool cols) {
@@ -168,6 +205,7 @@ START_TEST(verbs) {
         bench b = bench_open(_i, 900 + round, round % 2);
         elementwise(&b);
         exponential(&b);
+        quotients_and_comparisons(&b);
         for (int i = 0; i < 4; i++) decay(&b, i & 1, i & 2);
         write_and_read(&b);
         products(&b);

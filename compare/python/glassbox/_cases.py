@@ -22,8 +22,9 @@ class Case:
     """One generated problem. id names it; inputs are numpy arrays and settings, as check takes them: q k v do are
     rounded to the dtype (bf16 values lie in float32, since numpy has no bfloat16), gates and states to float32."""
 
-    def __init__(self, id, family, dtype, seed, sizes, inputs):
+    def __init__(self, id, family, dtype, seed, sizes, inputs, mechanism="gla"):
         self.id, self.family, self.dtype, self.seed, self.sizes, self.inputs = id, family, dtype, seed, sizes, inputs
+        self.mechanism = mechanism
 
     def torch(self, device="cpu", requires_grad=False):
         """The inputs as torch tensors in the case's dtype; with requires_grad those that have gradients are leaves."""
@@ -42,22 +43,22 @@ class Case:
         return out
 
     def check(self, outputs, profile=None, *, replay=None, form=None):
-        return check(self.inputs, outputs, profile, replay=replay, form=form)
+        return check(self.inputs, outputs, profile, self.mechanism, replay=replay, form=form)
 
     def assert_accurate(self, outputs, profile=None, *, replay=None, form=None, strict=False):
-        return assert_accurate("gla", self.inputs, outputs, profile, replay=replay, form=form, strict=strict)
+        return assert_accurate(self.mechanism, self.inputs, outputs, profile, replay=replay, form=form, strict=strict)
 
     def __repr__(self):
         return f"<glassbox.Case {self.id}>"
 
 
-def _identity(family, dtype, seed, size, flags):
+def _identity(mechanism, family, dtype, seed, size, flags):
     more = [f"Hk{size['Hk']}"] if size["Hk"] != size["H"] else []
     marks = ((c.VALUE_GATE, "gv"), (c.STATE, "state"), (c.VARLEN, "varlen"), (c.REVERSE, "reverse"))
     more += [mark for flag, mark in marks if flags & flag]
     batch = f"B{size['B']}_" if size["B"] != 1 else ""
     shape = f"{batch}T{size['T']}_H{size['H']}_K{size['dk']}_V{size['dv']}"
-    return f"gla/{family}/{'_'.join([shape] + more)}/{dtype}/s{seed}"
+    return f"{mechanism}/{family}/{'_'.join([shape] + more)}/{dtype}/s{seed}"
 
 
 def _inputs(made, dtype, flags, scale):
@@ -80,8 +81,8 @@ def _inputs(made, dtype, flags, scale):
 
 
 def generate(family="mild", *, dtype="bf16", seed=1, backward=True, awkward=0, gv=False, initial_state=False,
-             varlen=False, reverse=False, **sizes):
-    """A case of a family. sizes: B T H dk dv Hk. awkward=C: instead of all of these, a shape that chunks of C find
+             varlen=False, reverse=False, mechanism="gla", **sizes):
+    """A case of a family; inputs that the mechanism does not take are left out. sizes: B T H dk dv Hk. awkward=C: instead of all of these, a shape that chunks of C find
     awkward, drawn by the seed."""
     if dtype not in DTYPES:
         raise c.GlassboxError(f"no dtype '{dtype}' for a case; known: {', '.join(DTYPES)}")
@@ -91,14 +92,14 @@ def generate(family="mild", *, dtype="bf16", seed=1, backward=True, awkward=0, g
     flags = (c.BACKWARD * backward | c.VALUE_GATE * gv | c.STATE * initial_state | c.VARLEN * varlen
              | c.REVERSE * reverse)
     lib, text = c.library(), ctypes.create_string_buffer(c.TEXT)
-    made = lib.glassbox_generate(family.encode(), asked, flags, awkward, seed, DTYPES[dtype].encode(), text, c.TEXT)
+    made = lib.glassbox_generate(mechanism.encode(), family.encode(), asked, flags, awkward, seed, DTYPES[dtype].encode(), text, c.TEXT)
     if not made:
         raise c.GlassboxError(text.value.decode())
     try:
         filled, scale = ctypes.c_uint(), ctypes.c_double()
         lib.glassbox_case_sizes(made, asked, ctypes.byref(filled), ctypes.byref(scale))
         size = dict(zip(SIZES, asked))
-        return Case(_identity(family, dtype, seed, size, filled.value), family, dtype, seed, size,
-                    _inputs(made, dtype, filled.value, scale.value))
+        return Case(_identity(mechanism, family, dtype, seed, size, filled.value), family, dtype, seed, size,
+                    _inputs(made, dtype, filled.value, scale.value), mechanism)
     finally:
         lib.glassbox_case_free(made)

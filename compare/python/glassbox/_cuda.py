@@ -29,8 +29,8 @@ class Problem(ctypes.Structure):
 
 
 class Call(ctypes.Structure):
-    _fields_ = [("rung", c_int), ("segment", c_int64), ("parts", c_int64), ("stream", c_void_p), ("workspace", c_void_p),
-                ("workspace_size", c_size_t), ("why", c_char * 200)]
+    _fields_ = [("rung", c_int), ("segment", c_int64), ("parts", c_int64), ("stream", c_void_p),
+                ("workspace", c_void_p), ("workspace_size", c_size_t), ("why", c_char * 200)]
 
 
 @functools.lru_cache(maxsize=None)

@@ -7,14 +7,14 @@ import os
 import pathlib
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint, c_uint64, c_void_p
 
-ABI = 2
+ABI = 3
 REVERSE, BACKWARD, GROWTH, VALUE_GATE, STATE, VARLEN = 1, 2, 4, 8, 16, 32
 LISTS = {"inputs": 0, "outputs": 1, "mechanisms": 2, "profiles": 3, "families": 4, "formats": 5, "verdicts": 6,
          "fields": 7}
 TEXT = 1 << 16
 
 Shape = c_int64 * 4
-PROBLEM = [POINTER(c_void_p), POINTER(Shape), c_void_p, c_int64, c_double, c_uint]
+PROBLEM = [c_char_p, POINTER(c_void_p), POINTER(Shape), c_void_p, c_int64, c_double, c_uint]
 MESSAGE = [c_char_p, c_size_t]
 
 
@@ -57,7 +57,7 @@ def library():
                                              ] + MESSAGE
     lib.glassbox_round.argtypes = [c_char_p, c_void_p, c_int64] + MESSAGE
     lib.glassbox_generate.restype = c_void_p
-    lib.glassbox_generate.argtypes = [c_char_p, POINTER(c_int64), c_uint, c_int64, c_uint64, c_char_p] + MESSAGE
+    lib.glassbox_generate.argtypes = [c_char_p, c_char_p, POINTER(c_int64), c_uint, c_int64, c_uint64, c_char_p] + MESSAGE
     lib.glassbox_case_sizes.restype = None
     lib.glassbox_case_sizes.argtypes = [c_void_p, POINTER(c_int64), POINTER(c_uint), POINTER(c_double)]
     lib.glassbox_case_offsets.restype = POINTER(c_int64)

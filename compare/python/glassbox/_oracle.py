@@ -30,14 +30,16 @@ class Truth(types.SimpleNamespace):
 
 
 def truth(q, k, v, g=None, *, gv=None, initial_state=None, scale=None, cu_seqlens=None, reverse=False, do=None,
-          dfinal_state=None, target="binary64", allow_growth=False, threads=0):
+          dfinal_state=None, target="binary64", allow_growth=False, threads=0, mechanism="gla"):
     """The certified truth of every output, rounded once into the format `target`; gradients where do or dfinal_state
-    is given."""
+    is given. mechanism: a name of glassbox.names("mechanisms"); a fixed decay may name its schedule,
+    "retention:linspace"."""
+    _known_mechanism(mechanism)
     inputs = dict(q=q, k=k, v=v, g=g, gv=gv, initial_state=initial_state, scale=scale, cu_seqlens=cu_seqlens,
                   reverse=reverse, do=do, dfinal_state=dfinal_state)
     backward = do is not None or dfinal_state is not None
-    value, low, magnitude, certified = Problem(inputs, backward=backward, allow_growth=allow_growth).truth(
-        target, 0.0, threads)
+    problem = Problem(inputs, mechanism=mechanism, backward=backward, allow_growth=allow_growth)
+    value, low, magnitude, certified = problem.truth(target, 0.0, threads)
     proven = {name: x == 1 for name, x in certified.items()}
     return Truth(**value, lo=types.SimpleNamespace(**low), magnitude=types.SimpleNamespace(**magnitude),
                  certified=types.SimpleNamespace(**proven))
@@ -108,27 +110,29 @@ def _outputs(outputs):
             missing |= 1 << i
         elif name in given:
             values[i], formats[i] = to_values(given[name], name)
+            if name == "dg" and values[i].ndim == 3:  # of a gate per head
+                values[i] = values[i][..., None]
             if values[i].ndim > 4:
                 raise c.GlassboxError(f"{name} has shape {values[i].shape}; wanted 4 axes")
     return values, formats, missing
 
 
 def _known_mechanism(mechanism):
-    if mechanism not in c.names("mechanisms"):
+    if mechanism.split(":")[0].split("@")[0] not in c.names("mechanisms"):
         raise c.GlassboxError(f"no mechanism '{mechanism}'; known: {', '.join(c.names('mechanisms'))}")
 
 
 def check(inputs, outputs, profile=None, mechanism="gla", *, replay=None, form=None, allow_growth=False, threads=0):
     """Judge outputs under test against certified truth. Both are dictionaries of arrays:
 
-    inputs   q k v g gv initial_state do dfinal_state, and the settings scale cu_seqlens reverse
+    inputs   of the mechanism (glassbox list): q k v g gv initial_state do dfinal_state, and the settings scale cu_seqlens reverse
     outputs  o final_state dq dk dv dg dgv dinitial_state; one that is None counts as missing, one absent is not judged
     profile  a name of glassbox.names("profiles"), a JSON file (compare/io/profile_file.h) or a dictionary like one
     replay   a number system ("binary32"): every bit must be what the formulation `form` ("recurrent"; default: the
              profile's) gives in it, beside all else
     """
     _known_mechanism(mechanism)
-    problem = Problem(inputs, allow_growth=allow_growth)
+    problem = Problem(inputs, mechanism=mechanism, allow_growth=allow_growth)
     values, formats, missing = _outputs(outputs)
     own, declared = as_text(profile)
     fields = list(c.names("fields"))
@@ -146,14 +150,14 @@ def check(inputs, outputs, profile=None, mechanism="gla", *, replay=None, form=N
     return Report(list(c.names("verdicts"))[verdict.value], used.value.decode() if used.value else own, tensors, text)
 
 
-def _reproduce(inputs, outputs, options, folder):
+def _reproduce(inputs, outputs, mechanism, options, folder):
     """Leaves the case in a file, if there is a folder for it, and says how to judge it again."""
-    name = f"case-{digest(inputs, outputs)}.npz"
+    name = f"case-{digest(inputs, outputs, mechanism)}.npz"
     line = f"glassbox check {pathlib.Path(folder or 'DIR') / name}{options}"
     if not folder:
         return f"reproduce: set GLASSBOX_SAVE=DIR (pytest --glassbox-save=DIR), run again, then\n  {line}"
     os.makedirs(folder, exist_ok=True)
-    save(pathlib.Path(folder) / name, inputs, outputs)
+    save(pathlib.Path(folder) / name, inputs, outputs, mechanism)
     return f"reproduce: {line}"
 
 
@@ -169,5 +173,5 @@ def assert_accurate(mechanism, inputs, outputs, profile=None, *, replay=None, fo
     named = os.fspath(profile) if is_file(profile) else report.profile
     options = {"profile": named, "replay": replay, "form": form}
     options = "".join(f" --{name} {value}" for name, value in options.items() if value)
-    again = _reproduce(inputs, outputs, options, os.environ.get("GLASSBOX_SAVE"))
+    again = _reproduce(inputs, outputs, mechanism, options, os.environ.get("GLASSBOX_SAVE"))
     raise AssertionError(f"{report.text}{again}")

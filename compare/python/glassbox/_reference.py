@@ -13,8 +13,10 @@ GRADIENTS = {"q": "dq", "k": "dk", "v": "dv", "g": "dg", "gv": "dgv", "initial_s
 
 
 def values_of(inputs, backward):
-    """Outputs by name, float64, right to its last bit but one."""
-    return Problem(inputs, backward=backward).truth("binary64", CLOSE_ENOUGH, 0)[0]
+    """Outputs by name, float64, right to its last bit but one; inputs has the setting mechanism too."""
+    given = dict(inputs)
+    mechanism = given.pop("mechanism")
+    return Problem(given, mechanism=mechanism, backward=backward).truth("binary64", CLOSE_ENOUGH, 0)[0]
 
 
 def _like(x, values):
@@ -29,10 +31,10 @@ def _state_like(q, values):
 
 
 def reference(q, k, v, g=None, *, gv=None, initial_state=None, scale=None, cu_seqlens=None, reverse=False,
-              output_final_state=False):
+              output_final_state=False, mechanism="gla"):
     """(o, final_state) as a naive function would return them, final_state None unless asked for; o has q's dtype.
     Of torch tensors it returns torch tensors on the same device, and is differentiable."""
-    settings = dict(scale=scale, cu_seqlens=cu_seqlens, reverse=reverse)
+    settings = dict(scale=scale, cu_seqlens=cu_seqlens, reverse=reverse, mechanism=mechanism)
     tensors = dict(q=q, k=k, v=v, g=g, gv=gv, initial_state=initial_state)
     if is_torch(q):
         from ._torch import apply
@@ -44,10 +46,11 @@ def reference(q, k, v, g=None, *, gv=None, initial_state=None, scale=None, cu_se
     return o, state if output_final_state else None
 
 
-def vjp(q, k, v, g=None, *, gv=None, initial_state=None, scale=None, cu_seqlens=None, reverse=False):
+def vjp(q, k, v, g=None, *, gv=None, initial_state=None, scale=None, cu_seqlens=None, reverse=False,
+        mechanism="gla"):
     """((o, final_state), pullback) for numpy: pullback(do, dfinal_state=None) -> {"q": dq, "k": dk, ...}, a gradient
     for every tensor that was given, in its dtype."""
-    settings = dict(scale=scale, cu_seqlens=cu_seqlens, reverse=reverse)
+    settings = dict(scale=scale, cu_seqlens=cu_seqlens, reverse=reverse, mechanism=mechanism)
     tensors = dict(q=q, k=k, v=v, g=g, gv=gv, initial_state=initial_state)
 
     def pullback(do=None, dfinal_state=None):

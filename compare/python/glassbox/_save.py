@@ -42,8 +42,8 @@ def _stored(name, values, form):
     return name, values.astype(DTYPES[form])
 
 
-def _members(inputs, outputs):
-    problem = Problem(inputs)
+def _members(inputs, outputs, mechanism):
+    problem = Problem(inputs, mechanism=mechanism)
     for name, values in problem.values.items():
         yield _stored(name, values, problem.formats[name])
     if problem.cu_seqlens is not None:
@@ -53,28 +53,28 @@ def _members(inputs, outputs):
             yield _stored(name, *to_values(x, name))
 
 
-def _settings(inputs):
-    problem = Problem(inputs)
-    settings = {"mechanism": "gla", "layout": "BTHD", "gate_domain": "natural log",
+def _settings(inputs, mechanism):
+    problem = Problem(inputs, mechanism=mechanism)
+    settings = {"mechanism": mechanism, "layout": "BTHD", "gate_domain": "natural log",
                 "reverse": "true" if problem.reverse else "false"}
     if problem.scale:
         settings["scale"] = repr(problem.scale)
     return settings
 
 
-def save(path, inputs, outputs=()):
+def save(path, inputs, outputs=(), mechanism="gla"):
     """Write inputs and outputs under test into an npz file: `glassbox check PATH` judges it."""
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("metadata.json", json.dumps(_settings(inputs)))
-        for name, array in _members(inputs, dict(outputs)):
+        archive.writestr("metadata.json", json.dumps(_settings(inputs, mechanism)))
+        for name, array in _members(inputs, dict(outputs), mechanism):
             with archive.open(name + ".npy", "w") as member:
                 np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
 
 
-def digest(inputs, outputs):
+def digest(inputs, outputs, mechanism="gla"):
     """Eight hexadecimal digits that name this case."""
-    total = hashlib.sha256(json.dumps(_settings(inputs)).encode())
-    for name, array in _members(inputs, outputs):
+    total = hashlib.sha256(json.dumps(_settings(inputs, mechanism)).encode())
+    for name, array in _members(inputs, outputs, mechanism):
         total.update(name.encode())
         total.update(array.tobytes())
     return total.hexdigest()[:8]

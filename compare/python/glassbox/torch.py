@@ -47,9 +47,10 @@ def gla(q, k, v, g=None, *, scale=None, initial_state=None, output_final_state=F
                     where T >= 65536 besides. That depends on shapes alone; name it for bits that N and H leave alone
     returns         o [B,T,H,dv] in q's dtype, final_state [N,H,dk,dv] in float32
 
-    A tensor whose rows do not begin on 16 bytes, or are not dense, is copied. Raises ValueError for what cannot be
-    right or is not supported, RuntimeError without a GPU that the rung runs on. How wrong the results are, and how
-    quickly they come, beside others': fast/cuda/NOTES.md.
+    A tensor whose rows do not begin on 16 bytes, or are not dense, is copied. The backward works through some 32 heads
+    of the batch at a time, to save memory; the bits do not depend on it. Raises ValueError for what cannot be right or
+    is not supported, RuntimeError without a GPU that the rung runs on. How wrong the results are, and how quickly they
+    come, beside others': fast/cuda/NOTES.md.
     """
     if scale is not None and scale == 0:
         raise GlassboxError("gla: scale is 0: every output would be 0")
@@ -211,10 +212,10 @@ def gla_backward(q: Tensor, k: Tensor, v: Tensor, g: Optional[Tensor], initial_s
     work.give("d_o", do)
     work.give("d_final_state", dfinal_state)
     tensors = (q, k, v, g, initial_state)
-    out = [work.ask(name, x.shape, x.dtype) if want else q.new_empty(0)
-           for name, x, want in zip(GRADIENTS, tensors, wanted)]
+    out = [work.ask(name, x.shape, torch.float32 if name == "dg" else x.dtype) if want else q.new_empty(0)
+           for name, x, want in zip(GRADIENTS, tensors, wanted)]  # torch rounds dg quicker than group_sum.cu does
     work.run(backward=True)
-    return tuple(d.contiguous() for d in out)
+    return tuple(d.to(x.dtype).contiguous() if want else d for d, x, want in zip(out, tensors, wanted))
 
 
 @gla_backward.register_fake

@@ -22,7 +22,7 @@ START_TEST(a_plain_case) {
     const gla_problem *p = &c.problem;
     ck_assert(p->B == B && p->T == T && p->H == H && p->dk == DK && p->dv == DV && p->N == B);
     ck_assert(p->scale == 0.125 && p->reverse && !p->cu_seqlens);
-    ck_assert_str_eq(c.mechanism->name, "gla");
+    ck_assert_str_eq(gla_mechanism_of(&c.problem)->name, "gla");
     ck_assert_str_eq(c.name, "x");
     ck_assert_str_eq(c.ignored, "logits, loss");
     ck_assert_str_eq(gla_tensors_meta(&c.metadata, "gpu"), "any");
@@ -252,7 +252,7 @@ START_TEST(a_problem_saved_is_the_same_problem) {
     gla_error err;
     ck_assert_msg(build(&file, &a, &err) == GLA_OK, "%s", err.what);
     gla_tensors_set_meta(&again, "note", "kept", NULL);
-    ck_assert_msg(gla_case_add_problem(&again, a.mechanism, &a.problem, a.input_dtype, &err) == GLA_OK, "%s", err.what);
+    ck_assert_msg(gla_case_add_problem(&again, &a.problem, a.input_dtype, &err) == GLA_OK, "%s", err.what);
     const gla_case_output *o = &a.output[GLA_O];
     ck_assert_int_eq(gla_case_add_output(&again, &a.problem, GLA_O, o->dtype, o->value, &err), GLA_OK);
     ck_assert_int_eq(gla_tensors_write(scratch(names[_i % 2]), &again, &err), GLA_OK);

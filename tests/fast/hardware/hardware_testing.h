@@ -37,7 +37,7 @@ static inline gla_numbers *hardware_opened(const char *name) {
 static inline test_run hardware_run(const gla_problem *p, gla_form form, const char *name) {
     test_run run = {.numbers = hardware_opened(name)};
     gla_error err = {0};
-    gla_status status = gla_run(gla_mechanism_named("gla"), p, &form, run.numbers, &run.result, &err);
+    gla_status status = gla_run(p, &form, run.numbers, &run.result, &err);
     ck_assert_msg(status == GLA_OK, "%s: %s", name, err.what);
     return run;
 }

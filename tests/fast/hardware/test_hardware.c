@@ -7,6 +7,7 @@
 #include "fast/hardware/gpu_exp.h"
 #include "fast/hardware/hardware_name.h"
 #include "fast/hardware/tensor_core.h"
+#include "reference/number/format.h"
 #include "reference/verbs.h"
 #include "tests/fast/hardware/hardware_testing.h"
 
@@ -88,6 +89,18 @@ START_TEST(operations_are_binary32) {
         ck_assert_uint_eq(word_at(&z), canonical_word(fmaf(x, y, w)));
         n->ops->axpy(n, &w, 0, &x, &y, 0, 1);
         ck_assert_uint_eq(word_at(&w), word_at(&z));
+        n->ops->div(n, &z, &x, &y);
+        ck_assert_uint_eq(word_at(&z), canonical_word(x / y));
+        n->ops->max(n, &z, &x, &y);
+        float larger = isnan(x) || isnan(y) ? NAN : x > y || (x == y && !signbit(x)) ? x : y;
+        ck_assert_uint_eq(word_at(&z), canonical_word(larger));
+        n->ops->above(n, &z, &x, &y);
+        ck_assert_uint_eq(word_at(&z), canonical_word(x > y ? 1 : 0));
+        if (trial % 20 == 0) {
+            n->ops->log1p(n, &z, &x);
+            ck_assert_uint_eq(word_at(&z),
+                              canonical_word((float)gla_round_log1p(&gla_binary32_format, GLA_RN, (double)x, 0)));
+        }
         n->ops->neg(n, &z, &x);
         ck_assert_uint_eq(word_at(&z), canonical_word(-x));
         n->ops->exp(n, &z, &x);
@@ -95,6 +108,31 @@ START_TEST(operations_are_binary32) {
         result_of(n, (enum operation)(trial % OPERATIONS), (double)x, (double)y, (double)w);
     }
     gla_numbers_close(n);
+}
+END_TEST
+
+/* Taken apart, with all parts but OUTPUT, quotients, logarithms and comparisons are the same; without BINARY32 they are
+ * binary64's. */
+START_TEST(parts_have_quotients_and_comparisons) {
+    uint64_t state = test_seed() + 43;
+    gla_numbers *whole = hardware_opened("sm_90:bf16"), *apart, *wide;
+    uint32_t parts = GLA_HARDWARE_WHOLE & ~(UINT32_C(1) << GLA_SITE_OUTPUT);
+    ck_assert_int_eq(gla_hardware_parts_open("sm_90:bf16", parts, &apart, NULL), GLA_OK);
+    ck_assert_int_eq(
+        gla_hardware_parts_open("sm_90:bf16", parts & ~(UINT32_C(1) << GLA_HARDWARE_BINARY32), &wide, NULL), GLA_OK);
+    for (int trial = 0; trial < 2000; trial++) {
+        double x = (double)(float)any(&state), y = (double)(float)any(&state);
+        static const enum operation operations[] = {DIV, MAX, ABOVE, LOG1P};
+        for (int i = 0; i < 4; i++) {
+            double first = operations[i] == LOG1P ? fabs(x) : x;
+            ck_assert(same(result_of(apart, operations[i], first, y, 0), result_of(whole, operations[i], first, y, 0)));
+        }
+        ck_assert(same(result_of(wide, DIV, x, y, 0), x / y));
+        ck_assert(same(result_of(wide, LOG1P, fabs(x), y, 0), log1p_at(53, fabs(x))));
+    }
+    gla_numbers_close(whole);
+    gla_numbers_close(apart);
+    gla_numbers_close(wide);
 }
 END_TEST
 
@@ -274,6 +312,7 @@ static Suite *suite(void) {
     tcase_add_test(t, names_open);
     tcase_add_test(t, names_refused);
     tcase_add_loop_test(t, operations_are_binary32, 0, 2);
+    tcase_add_test(t, parts_have_quotients_and_comparisons);
     tcase_add_test(t, exponentials_are_the_chosen_ones);
     tcase_add_loop_test(t, operands_are_rounded_to_nearest_even, 0, 2);
     tcase_add_test(t, eight_bits_saturate);

@@ -274,7 +274,7 @@ static test_run parts_run(const gla_problem *p, const char *name, uint32_t parts
     gla_error err = {0};
     gla_form form = form_named("chunkwise:64:16+anchor", true);
     ck_assert_msg(gla_hardware_parts_open(name, parts, &run.numbers, &err) == GLA_OK, "%s", err.what);
-    ck_assert(gla_run(gla_mechanism_named("gla"), p, &form, run.numbers, &run.result, &err) == GLA_OK);
+    ck_assert(gla_run(p, &form, run.numbers, &run.result, &err) == GLA_OK);
     return run;
 }
 

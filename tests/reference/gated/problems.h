@@ -51,11 +51,11 @@ typedef struct test_problem {
     int64_t cu[9]; /* room for eight segments */
 } test_problem;
 
-
 /* The shape written out from the contract, not asked from the library. */
 static inline void shape_of(const gla_problem *p, gla_input x, int64_t heads, int64_t shape[4]) {
     bool values = x == GLA_IN_V || x == GLA_IN_GV || x == GLA_IN_DO;
-    int64_t tokens[4] = {p->B, p->T, heads, values ? p->dv : p->dk};
+    bool one = x == GLA_IN_GK && p->mechanism && p->mechanism->gate_per_head;
+    int64_t tokens[4] = {p->B, p->T, heads, one ? 1 : values ? p->dv : p->dk};
     int64_t states[4] = {p->N, heads, p->dk, p->dv};
     memcpy(shape, gla_is_state_input(x) ? states : tokens, sizeof tokens);
 }
@@ -205,7 +205,7 @@ static inline test_run run_form(const gla_problem *p, gla_form form, const char 
     gla_error err = {0};
     ck_assert_msg(gla_problem_check(p, false, &err) == GLA_OK, "%s", err.what);
     ck_assert_msg(gla_numbers_open(numbers, &run.numbers, &err) == GLA_OK, "%s", err.what);
-    gla_status status = gla_run(gla_mechanism_named("gla"), p, &form, run.numbers, &run.result, &err);
+    gla_status status = gla_run(p, &form, run.numbers, &run.result, &err);
     ck_assert_msg(status == GLA_OK, "%s: %s %s", numbers, gla_status_text(status), err.what);
     return run;
 }

@@ -69,7 +69,7 @@ static inline void four_free(struct four f) {
 }
 
 /* Runs one operation with the result in z, and again with the result over each operand; all must agree. */
-enum operation { ADD, SUB, MUL, FMA, NEG, EXP, SET, OPERATIONS };
+enum operation { ADD, SUB, MUL, FMA, NEG, EXP, DIV, MAX, ABOVE, SET, OPERATIONS, LOG1P /* of x > -1 */ };
 static inline void apply(gla_numbers *n, enum operation op, void *z, const void *x, const void *y, const void *w) {
     switch (op) {
     case ADD:
@@ -89,6 +89,18 @@ static inline void apply(gla_numbers *n, enum operation op, void *z, const void 
         break;
     case EXP:
         n->ops->exp(n, z, x);
+        break;
+    case DIV:
+        n->ops->div(n, z, x, y);
+        break;
+    case MAX:
+        n->ops->max(n, z, x, y);
+        break;
+    case ABOVE:
+        n->ops->above(n, z, x, y);
+        break;
+    case LOG1P:
+        n->ops->log1p(n, z, x);
         break;
     case SET:
         n->ops->set(n, z, x);
@@ -114,16 +126,25 @@ static inline double result_of(gla_numbers *n, enum operation op, double x, doub
     return z;
 }
 
-/* e^x at p bits, to nearest, in MPFR's own range. */
-static inline double exp_at(mpfr_prec_t p, double x) {
+/* The larger as every system has it: +0 above -0, NaN if either is. */
+static inline double larger_of(double x, double y) {
+    if (isnan(x) || isnan(y)) return (double)NAN;
+    return x > y || (x == y && !signbit(x)) ? x : y;
+}
+
+/* f(x) at p bits, to nearest, in MPFR's own range. */
+static inline double function_at(int (*f)(mpfr_t, const mpfr_t, mpfr_rnd_t), mpfr_prec_t p, double x) {
     mpfr_t z, mx;
     mpfr_init2(z, p);
     mpfr_init2(mx, 53);
     mpfr_set_d(mx, x, MPFR_RNDN);
-    mpfr_exp(z, mx, MPFR_RNDN);
+    f(z, mx, MPFR_RNDN);
     double d = mpfr_get_d(z, MPFR_RNDN);
     mpfr_clears(z, mx, (mpfr_ptr)NULL);
     return d;
 }
+
+static inline double exp_at(mpfr_prec_t p, double x) { return function_at(mpfr_exp, p, x); }
+static inline double log1p_at(mpfr_prec_t p, double x) { return function_at(mpfr_log1p, p, x); }
 
 #endif

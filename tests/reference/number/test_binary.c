@@ -18,6 +18,12 @@ static double hardware64(enum operation op, double x, double y, double w) {
         return fma(x, y, w);
     case NEG:
         return -x;
+    case DIV:
+        return x / y;
+    case MAX:
+        return larger_of(x, y);
+    case ABOVE:
+        return x > y;
     default:
         return x;
     }
@@ -35,6 +41,12 @@ static double hardware32(enum operation op, float x, float y, float w) {
         return (double)fmaf(x, y, w);
     case NEG:
         return (double)-x;
+    case DIV:
+        return (double)(x / y);
+    case MAX:
+        return larger_of((double)x, (double)y);
+    case ABOVE:
+        return x > y;
     default:
         return (double)x;
     }
@@ -60,7 +72,14 @@ START_TEST(binary_is_the_machine) {
         double small = any(&state);
         ck_assert(result_of(b64, EXP, small, 0, 0) == exp_at(53, small));
         ck_assert(result_of(b32, EXP, (double)(float)small, 0, 0) == exp_at(24, (double)(float)small));
+        small = trial % 2 ? fabs(small) : -fabs(small) / 8;
+        ck_assert(result_of(b64, LOG1P, small, 0, 0) == log1p_at(53, small));
+        ck_assert(result_of(counter, LOG1P, small, 0, 0) == log1p_at(53, small));
+        ck_assert(result_of(b32, LOG1P, (double)(float)small, 0, 0) == log1p_at(24, (double)(float)small));
     }
+    ck_assert(result_of(b64, LOG1P, -1, 0, 0) == -INFINITY && result_of(b32, LOG1P, -1, 0, 0) == -INFINITY);
+    ck_assert(isnan(result_of(b64, LOG1P, -2, 0, 0)) && result_of(b32, LOG1P, INFINITY, 0, 0) == INFINITY);
+    ck_assert(same(result_of(b64, LOG1P, -0.0, 0, 0), -0.0));
     ck_assert(same(result_of(b64, EXP, -INFINITY, 0, 0), 0.0));
     ck_assert(same(result_of(b32, EXP, -INFINITY, 0, 0), 0.0));
     ck_assert(result_of(b32, SET, 1 + 0x1p-25, 0, 0) == 1); /* set_d rounds */

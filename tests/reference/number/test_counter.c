@@ -14,6 +14,10 @@ START_TEST(counter_counts) {
     for (int i = 0; i < 4; i++) n->ops->mul(n, f.z, f.x, f.y);
     for (int i = 0; i < 3; i++) n->ops->fma(n, f.z, f.x, f.y, f.w);
     for (int i = 0; i < 2; i++) n->ops->exp(n, f.z, f.x);
+    for (int i = 0; i < 6; i++) n->ops->div(n, f.z, f.x, f.y);
+    for (int i = 0; i < 8; i++) n->ops->log1p(n, f.z, f.x);
+    for (int i = 0; i < 9; i++) n->ops->max(n, f.z, f.x, f.y);
+    for (int i = 0; i < 2; i++) n->ops->above(n, f.z, f.x, f.y);
     n->ops->neg(n, f.z, f.x);
     n->ops->set(n, f.z, f.x);
     double x[10] = {1, 2, 3}, y[10] = {4, 5, 6};
@@ -24,8 +28,10 @@ START_TEST(counter_counts) {
     n->ops->get_mpfr(n, m, f.z);
     struct gla_count c = gla_counter_read(n);
     ck_assert(c.add == 12 && c.mul == 4 && c.fma == 23 && c.exp == 2 && c.load == 4 && c.store == 2);
+    ck_assert(c.div == 6 && c.log == 8 && c.compare == 11);
     gla_counter_reset(n);
     c = gla_counter_read(n);
+    ck_assert(c.div == 0 && c.log == 0 && c.compare == 0);
     ck_assert(c.add == 0 && c.mul == 0 && c.fma == 0 && c.exp == 0 && c.load == 0 && c.store == 0);
     mpfr_clear(m);
     four_free(f);

@@ -15,6 +15,51 @@ static void tangent_is(gla_numbers *n, const void *x, const mpfr_t want) {
     mpfr_clears(got, error, (mpfr_ptr)NULL);
 }
 
+/* (x / y)' = (x' y - x y') / y^2, ln(1 + x)' = x' / (1 + x), max takes the larger one's, a comparison has none. */
+START_TEST(dual_quotients_and_comparisons) {
+    gla_numbers *n = opened("dual:256");
+    uint64_t state = test_seed() + 9;
+    mpfr_t want, term, zero;
+    mpfr_inits2(256, want, term, zero, (mpfr_ptr)NULL);
+    mpfr_set_zero(zero, 1);
+    for (int trial = 0; trial < 300; trial++) {
+        double x = any(&state), y = any(&state), dx = any(&state), dy = any(&state);
+        struct four f = four(n, x, y, fabs(x));
+        gla_dual_set_tangent(n, f.x, dx);
+        gla_dual_set_tangent(n, f.y, dy);
+        gla_dual_set_tangent(n, f.w, dx);
+        mpfr_set_d(want, dx, MPFR_RNDN);
+        mpfr_mul_d(want, want, y, MPFR_RNDN);
+        mpfr_set_d(term, x, MPFR_RNDN);
+        mpfr_mul_d(term, term, dy, MPFR_RNDN);
+        mpfr_sub(want, want, term, MPFR_RNDN);
+        mpfr_div_d(want, want, y, MPFR_RNDN);
+        mpfr_div_d(want, want, y, MPFR_RNDN);
+        n->ops->div(n, f.z, f.x, f.y);
+        tangent_is(n, f.z, want);
+        n->ops->max(n, f.z, f.x, f.y);
+        mpfr_set_d(want, x > y ? dx : dy, MPFR_RNDN);
+        tangent_is(n, f.z, want);
+        n->ops->above(n, f.z, f.x, f.y);
+        tangent_is(n, f.z, zero);
+        n->ops->log1p(n, f.w, f.w);
+        mpfr_set_d(term, fabs(x), MPFR_RNDN);
+        mpfr_add_ui(term, term, 1, MPFR_RNDN);
+        mpfr_d_div(want, dx, term, MPFR_RNDN);
+        tangent_is(n, f.w, want);
+        n->ops->set_d(n, f.y, 1); /* over its own divisor */
+        gla_dual_set_tangent(n, f.y, 3);
+        n->ops->set_d(n, f.x, 2);
+        n->ops->div(n, f.y, f.x, f.y);
+        mpfr_set_si(want, -6, MPFR_RNDN);
+        tangent_is(n, f.y, want);
+        four_free(f);
+    }
+    mpfr_clears(want, term, zero, (mpfr_ptr)NULL);
+    gla_numbers_close(n);
+}
+END_TEST
+
 /* (x y + w)' = x'y + xy' + w', (x - y)' = x' - y', and f = x e^(x^2): f' = (1 + 2 x^2) e^(x^2) x'. */
 START_TEST(dual_differentiates) {
     gla_numbers *n = opened("dual:256");
@@ -108,6 +153,7 @@ static Suite *suite(void) {
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
     tcase_add_test(all, dual_differentiates);
+    tcase_add_test(all, dual_quotients_and_comparisons);
     tcase_add_test(all, dual_values_are_mpfr);
     suite_add_tcase(s, all);
     return s;

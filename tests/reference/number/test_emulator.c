@@ -152,12 +152,35 @@ START_TEST(test_mixed_rounds_operands_and_nothing_else) {
 }
 END_TEST
 
+/* Quotients round by `op`, ln(1+x) by `exp`; the larger and a comparison are exact. */
+START_TEST(test_quotients_and_comparisons) {
+    gla_error_model model = {.op = gla_rounding_into(&gla_binary32_format, false),
+                             .exp = gla_rounding_into(&gla_bf16, false)};
+    gla_numbers *n = gla_emulator_open(&model, 0);
+    for (uint64_t i = 0; i < 5000; i++) {
+        double x = gla_round(&gla_binary32_format, GLA_RN, any(3, i), 0);
+        double y = gla_round(&gla_binary32_format, GLA_RN, any(4, i), 0), z;
+        n->ops->div(n, &z, &x, &y);
+        ck_assert_double_eq(z, gla_round_div(&gla_binary32_format, GLA_RN, x, y, 0)); /* 53 >= 2*24+2 bits: once */
+        n->ops->max(n, &z, &x, &y);
+        ck_assert_double_eq(z, fmax(x, y));
+        n->ops->above(n, &z, &x, &y);
+        ck_assert_double_eq(z, x > y);
+        x = fabs(x);
+        n->ops->log1p(n, &z, &x);
+        ck_assert_double_eq(z, gla_round(&gla_bf16, GLA_RN, log1p(x), 0));
+    }
+    gla_numbers_close(n);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("emulator");
     TCase *t = tcase_create("emulator");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, test_formats_are_the_formats, 0, FORMATS);
     tcase_add_test(t, test_dithered_errors_are_uniform);
+    tcase_add_test(t, test_quotients_and_comparisons);
     tcase_add_test(t, test_dithered_truncation_is_one_sided);
     tcase_add_test(t, test_single_operations);
     tcase_add_test(t, test_tensor_core_sums_are_cut_per_block);

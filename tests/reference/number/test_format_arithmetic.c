@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sums, products, fma and exp rounded into a format, against MPFR in two ways of its own:
+ * Sums, products, fma, quotients, exp and log1p rounded into a format, against MPFR in two ways of its own:
  *   - emulation: the operation at p bits in the exponent range of the format, then mpfr_subnormalize (the four IEEE
  *     directions);
  *   - exactly: the exact result (fma of doubles fits in 4400 bits), scaled so that the last place is 1, its integer
@@ -203,6 +203,40 @@ START_TEST(exponentials_of_a_format) {
 }
 END_TEST
 
+/* x / y and ln(1 + x). A quotient of 53-bit numbers is dyadic or further from any tie than EXP_BITS resolve. */
+START_TEST(quotients_and_logarithms_of_a_format) {
+    gla_format f = format_number(_i);
+    uint64_t state = test_seed() + 300 + (uint64_t)_i;
+    mpfr_t quotient, logarithm, divisor;
+    mpfr_init2(quotient, EXP_BITS);
+    mpfr_init2(logarithm, EXP_BITS);
+    mpfr_init2(divisor, 53);
+    for (int trial = 0; trial < (test_long() ? 100000 : 2000); trial++) {
+        double x = operand(&f, &state), y = operand(&f, &state);
+        if (trial % 7 == 0) x = y * (double)(trial % 5); /* exact, or zero */
+        mpfr_set_d(quotient, x, MPFR_RNDN);
+        mpfr_set_d(divisor, y, MPFR_RNDN);
+        mpfr_log1p(logarithm, quotient, MPFR_RNDN);
+        mpfr_div(quotient, quotient, divisor, MPFR_RNDN);
+        for (int r = 0; r < GLA_ROUNDINGS; r++) {
+            gla_rounding mode = (gla_rounding)r;
+            uint32_t random = (uint32_t)next(&state);
+            bool regular = mpfr_regular_p(quotient) != 0;
+            double got = gla_round_div(&f, mode, x, y, random);
+            double want = regular ? exactly(&f, mode, quotient, random) : gla_round(&f, mode, x / y, random);
+            if (!same(got, want))
+                ck_abort_msg("%s p %d, rounding %d: %a / %a gives %a, want %a", f.name, f.p, r, x, y, got, want);
+            got = gla_round_log1p(&f, mode, x, random);
+            regular = mpfr_regular_p(logarithm) != 0;
+            want = regular ? exactly(&f, mode, logarithm, random) : gla_round(&f, mode, log1p(x), random);
+            if (!same(got, want))
+                ck_abort_msg("%s p %d, rounding %d: ln(1 + %a) gives %a, want %a", f.name, f.p, r, x, got, want);
+        }
+    }
+    mpfr_clears(quotient, logarithm, divisor, (mpfr_ptr)NULL);
+}
+END_TEST
+
 /* Values a hair from a tie, further out than any fixed number of bits. */
 START_TEST(mpfr_values_are_rounded_once) {
     mpfr_t x;
@@ -268,6 +302,7 @@ static Suite *suite(void) {
     tcase_set_timeout(mpfr, test_long() ? 3600 : 120);
     tcase_add_loop_test(mpfr, sums_and_products_of_a_format, 0, FORMATS);
     tcase_add_loop_test(mpfr, exponentials_of_a_format, 0, FORMATS);
+    tcase_add_loop_test(mpfr, quotients_and_logarithms_of_a_format, 0, FORMATS);
     tcase_add_test(mpfr, mpfr_values_are_rounded_once);
     suite_add_tcase(s, mpfr);
     TCase *hardware = tcase_create("against the machine");

@@ -75,6 +75,48 @@ START_TEST(interval_fma) {
 }
 END_TEST
 
+/* ln(1+x); the larger of two wide intervals; a comparison is 0 or 1 where the ends decide it, else both. */
+START_TEST(interval_logarithm_and_comparisons) {
+    gla_numbers *n = opened("interval:40"), *truth = opened("mpfr:200");
+    uint64_t state = test_seed() + 5;
+    mpfr_t lo, hi;
+    mpfr_inits2(40, lo, hi, (mpfr_ptr)NULL);
+    for (int trial = 0; trial < 1000; trial++) {
+        double x = trial % 2 ? fabs(any(&state)) : -fabs(any(&state)) / 8;
+        struct four i = four(n, x, 0, 0), t = four(truth, x, 0, 0);
+        n->ops->log1p(n, i.x, i.x);
+        truth->ops->log1p(truth, t.x, t.x);
+        encloses(n, 40, i.x, t.x, INFINITY); /* x itself has more than 40 bits */
+        double a = (double)(float)any(&state), b = (double)(float)any(&state), c = (double)(float)any(&state);
+        double d = (double)(float)any(&state);
+        mpfi_interv_d(i.x, fmin(a, b), fmax(a, b));
+        mpfi_interv_d(i.y, fmin(c, d), fmax(c, d));
+        n->ops->max(n, i.z, i.x, i.y);
+        gla_interval_ends(n, lo, hi, i.z);
+        ck_assert(mpfr_cmp_d(lo, fmax(fmin(a, b), fmin(c, d))) == 0 &&
+                  mpfr_cmp_d(hi, fmax(fmax(a, b), fmax(c, d))) == 0);
+        n->ops->above(n, i.z, i.x, i.y);
+        gla_interval_ends(n, lo, hi, i.z);
+        ck_assert(mpfr_cmp_d(lo, fmin(a, b) > fmax(c, d)) == 0);
+        ck_assert(mpfr_cmp_d(hi, !(fmax(a, b) <= fmin(c, d))) == 0);
+        n->ops->div(n, i.z, i.x, i.y);
+        gla_interval_ends(n, lo, hi, i.z);
+        if (c * d > 0)
+            for (int corner = 0; corner < 4; corner++) {
+                double q = (corner & 1 ? a : b) / (corner & 2 ? c : d);
+                ck_assert(mpfr_cmp_d(lo, q) <= 0 && mpfr_cmp_d(hi, q) >= 0); /* 40 bits are coarser than q's error */
+            }
+        else
+            ck_assert(mpfr_inf_p(lo) || mpfr_inf_p(hi));
+        four_free(i);
+        four_free(t);
+    }
+    mpfr_clears(lo, hi, (mpfr_ptr)NULL);
+    gla_numbers_close(n);
+    gla_numbers_close(truth);
+}
+END_TEST
+
 START_TEST(interval_edges) {
     gla_numbers *n = opened("interval:20");
     mpfr_t lo, hi;
@@ -101,6 +143,7 @@ static Suite *suite(void) {
     tcase_set_timeout(all, 60);
     tcase_add_test(all, interval_encloses_tightly);
     tcase_add_test(all, interval_fma);
+    tcase_add_test(all, interval_logarithm_and_comparisons);
     tcase_add_test(all, interval_edges);
     suite_add_tcase(s, all);
     return s;

@@ -37,6 +37,15 @@ START_TEST(mpfr_is_mpfr) {
         case EXP:
             mpfr_exp(want, x, MPFR_RNDN);
             break;
+        case DIV:
+            mpfr_div(want, x, y, MPFR_RNDN);
+            break;
+        case MAX:
+            mpfr_max(want, x, y, MPFR_RNDN);
+            break;
+        case ABOVE:
+            mpfr_set_ui(want, mpfr_greater_p(x, y) != 0, MPFR_RNDN);
+            break;
         default:
             mpfr_set(want, x, MPFR_RNDN);
         }
@@ -46,7 +55,14 @@ START_TEST(mpfr_is_mpfr) {
         ck_assert(n->ops->get_d(n, f.z) == mpfr_get_d(want, MPFR_RNDN));
         apply(n, op, f.x, x, y, w); /* aliased; the chain goes on from here */
         ck_assert(mpfr_equal_p(want, f.x));
+        if (op == ABOVE || op == MAX) mpfr_ui_div(f.x, 1, f.y, MPFR_RNDN);
+        mpfr_abs(f.w, f.x, MPFR_RNDN);
+        mpfr_log1p(want, f.w, MPFR_RNDN);
+        apply(n, LOG1P, f.z, f.w, f.y, f.w);
+        ck_assert(mpfr_equal_p(want, (mpfr_ptr)f.z));
     }
+    ck_assert(isnan(result_of(n, MAX, NAN, 1, 0)) && isnan(result_of(n, MAX, 1, NAN, 0)));
+    ck_assert(same(result_of(n, MAX, -0.0, 0.0, 0), 0.0) && same(result_of(n, MAX, 0.0, -0.0, 0), 0.0));
     mpfr_clears(want, got, (mpfr_ptr)NULL);
     ck_assert(result_of(n, EXP, -INFINITY, 0, 0) == 0);
     n->ops->set_d(n, f.x, -1e17); /* e^-1e17 is far below MPFR's default range, and not 0 here */

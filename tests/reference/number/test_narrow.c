@@ -23,6 +23,10 @@ START_TEST(narrow_rounds_every_operation) {
             ck_assert(same(result_of(n, FMA, x, y, w), gla_round_fma(f, r, x, y, w, 0)));
             ck_assert(same(result_of(n, EXP, x, y, w), gla_round_exp(f, r, x, 0)));
             ck_assert(same(result_of(n, NEG, x, y, w), -x));
+            ck_assert(same(result_of(n, DIV, x, y, w), gla_round_div(f, r, x, y, 0)));
+            ck_assert(same(result_of(n, LOG1P, fabs(x), y, w), gla_round_log1p(f, r, fabs(x), 0)));
+            ck_assert(same(result_of(n, MAX, x, y, w), larger_of(x, y)));
+            ck_assert(same(result_of(n, ABOVE, x, y, w), x > y));
             ck_assert(same(result_of(n, SET, raw, y, w), gla_round(f, r, raw, 0)));
         }
         gla_numbers_close(n);

@@ -11,7 +11,9 @@ START_TEST(recorder_records_exactly_what_ran) {
         {NULL, "set", -1, -1, 0.5, 0.5, 0, 0}, {"decay", "exp", 3, 0, 0, 0.5, 0, 0},
         {"decay", "mul", 3, 0, 2, 4, 0.5, 0},  {"write", "fma", 4, 1, 13, 2, 5, 3},
         {"write", "add", 4, 1, 5, 2, 3, 0},    {"write", "sub", 4, 1, -1, 2, 3, 0},
-        {"write", "neg", 4, 1, -2, 2, 0, 0},   {"write", "fma", 4, 1, 13, 2, 5, 3},
+        {"write", "neg", 4, 1, -2, 2, 0, 0},   {"write", "div", 4, 1, 1.5, 3, 2, 0},
+        {"write", "max", 4, 1, 3, 2, 3, 0},    {"write", "above", 4, 1, 0, 2, 3, 0},
+        {"write", "log1p", 4, 1, 0, 0, 0, 0},  {"write", "fma", 4, 1, 13, 2, 5, 3},
         {"read", "set", 5, -1, 13, 13, 0, 0},  {"read", "site", 5, -1, 13, 13, (double)GLA_SITE_STATE, 0},
     };
     gla_numbers *n = opened("recorder:mpfr:80");
@@ -29,15 +31,19 @@ START_TEST(recorder_records_exactly_what_ran) {
     n->ops->add(n, f.z, f.x, f.y);
     n->ops->sub(n, f.z, f.x, f.y);
     n->ops->neg(n, f.z, f.x);
+    n->ops->div(n, f.z, f.y, f.x);
+    n->ops->max(n, f.z, f.x, f.y);
+    n->ops->above(n, f.z, f.x, f.y);
+    n->ops->log1p(n, f.z, f.z);
     n->ops->fma(n, f.x, f.x, five, f.y);
     n->verb = "read", n->token = 5, n->chunk = -1;
     n->ops->set(n, f.z, f.x);
     n->ops->site(n, GLA_SITE_STATE, f.z);
     n->ops->get_d(n, f.z); /* looking is not recorded */
     struct gla_trace trace = gla_recorder_trace(n);
-    ck_assert_uint_eq(trace.count, 6 + 9);
+    ck_assert_uint_eq(trace.count, 6 + 13);
     ck_assert_uint_eq(trace.dropped, 0);
-    for (size_t i = 0; i < 10; i++) {
+    for (size_t i = 0; i < 14; i++) {
         const struct gla_event *got = &trace.events[i == 0 ? 4 : i + 5];
         ck_assert_pstr_eq(got->verb, want[i].verb);
         ck_assert_str_eq(got->op, want[i].op);
