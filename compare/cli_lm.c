@@ -136,17 +136,6 @@ static const struct argp options = {
 
 /* ---- a model in a number system ---- */
 
-static gated_run *run_of(const gla_form *form) {
-    static gated_run *const runs[GLA_FORMULATIONS] = {[GLA_RECURRENT] = gated_recurrent,
-                                                      [GLA_PARALLEL] = gated_parallel,
-                                                      [GLA_PARALLEL_NAIVE] = gated_parallel_naive,
-                                                      [GLA_CHUNKWISE] = gated_chunkwise,
-                                                      [GLA_CHUNKWISE_CENTRED] = gated_chunkwise_centred,
-                                                      [GLA_CHUNKWISE_PAIRED] = gated_chunkwise_paired,
-                                                      [GLA_CHUNKWISE_FACTORED] = gated_chunkwise};
-    return runs[form->kind];
-}
-
 gla_status cli_lm_open(const gla_checkpoint *file, const char *numbers, const char *core, const char *form,
                        cli_lm_session *lm, gla_error *err) {
     *lm = (cli_lm_session){0};
@@ -156,7 +145,7 @@ gla_status cli_lm_open(const gla_checkpoint *file, const char *numbers, const ch
     if (!status) status = gla_numbers_open_with(numbers, &gla_hardware_family, &lm->numbers, err);
     if (!status && core) status = gla_numbers_open_with(core, &gla_hardware_family, &lm->core_numbers, err);
     if (!status) status = gla_checkpoint_load(file, lm->numbers, &lm->model, err);
-    lm->core = (gla_layer_core){run_of(&lm->form), &lm->form, lm->core_numbers};
+    lm->core = (gla_layer_core){gated_run_form, &lm->form, lm->core_numbers};
     return status;
 }
 

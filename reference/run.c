@@ -169,7 +169,7 @@ static gated_run *const runs[GLA_FORMULATIONS] = {[GLA_RECURRENT] = gated_recurr
                                                   [GLA_CHUNKWISE_PAIRED] = gated_chunkwise_paired,
                                                   [GLA_CHUNKWISE_FACTORED] = gated_chunkwise};
 
-static void run_slice(const gated_slice *x, const gla_form *form) {
+void gated_run_form(const gated_slice *x, const gla_form *form) {
     if (form->split > 0 && x->T > (size_t)form->split)
         gated_split(x, form, runs[form->kind]);
     else
@@ -183,7 +183,7 @@ gla_status gla_run_gated(const gla_problem *p, const gla_form *form, gla_numbers
         for (int64_t h = 0; h < p->H; h++) {
             size_t mark = gla_mark(n);
             gated_slice x = load_slice(n, p, &s, h, form);
-            if (n->status == GLA_OK) run_slice(&x, form);
+            if (n->status == GLA_OK) gated_run_form(&x, form);
             store_slice(r, p, &s, h, &x);
             gla_release(n, mark);
         }

@@ -247,8 +247,8 @@ gla_cuda_status gla_cuda_host_run(const gla_problem *p, const gla_host_run *how,
                                   gla_host_why why) {
     memset(value, 0, GLA_OUTPUTS * sizeof *value);
     why[0] = 0;
-    if (p->gv.at || p->reverse) {
-        snprintf(why, sizeof(gla_host_why), "the GPU's rungs take no value gates and no reversal");
+    if (p->gv.at || p->reverse || strcmp(gla_mechanism_of(p)->name, "gla") != 0) {
+        snprintf(why, sizeof(gla_host_why), "the GPU's rungs run mechanism gla, without value gates and reversal");
         return GLA_CUDA_UNSUPPORTED;
     }
     if (!gla_cuda_host_device(why)) return GLA_CUDA_NO_DEVICE;

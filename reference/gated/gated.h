@@ -36,6 +36,8 @@ void gated_parallel_naive(const gated_slice *x, const gla_form *form);
 void gated_chunkwise(const gated_slice *x, const gla_form *form); /* also the factored one */
 void gated_chunkwise_centred(const gated_slice *x, const gla_form *form);
 void gated_chunkwise_paired(const gated_slice *x, const gla_form *form);
+/* The one that the form names, over segments if it asks for them. */
+void gated_run_form(const gated_slice *x, const gla_form *form);
 /* Any of them over segments of form->split tokens. */
 void gated_split(const gated_slice *x, const gla_form *form, gated_run *run);
 
