@@ -4,10 +4,8 @@
  * independent implementation) in every formulation, solver and gate route, to 38 digits element by element, at 256
  * bits; and the published 32-digit checksums of the same arrays. Run from the repository root.
  */
+#include "../golden.h"
 #include "deltas.h"
-
-#define GOLDEN_FILE "data/golden/delta.txt"
-#define TOLERANCE 1e-38
 
 static const struct {
     const char *name;
@@ -15,57 +13,11 @@ static const struct {
 } cases[] = {{"deltanet", 0}, {"gated_deltanet", 1}, {"kda", 4}};
 enum { CASES = 3 };
 
-/* Reads array "case.name" into fresh numbers; returns their count, 0 if the file has no such array. */
-static size_t golden_read(const char *name, const char *array, mpfr_t **out) {
-    char line[256], wanted[64], found[64];
-    size_t count = 0;
-    FILE *file = fopen(GOLDEN_FILE, "r");
-    ck_assert_msg(file != NULL, "cannot open %s: run the tests from the repository root", GOLDEN_FILE);
-    snprintf(wanted, sizeof wanted, "%s.%s", name, array);
-    while (fgets(line, sizeof line, file)) {
-        if (sscanf(line, "%63s %zu", found, &count) == 2 && strcmp(found, wanted) == 0) break;
-        count = 0;
-    }
-    *out = calloc(count + 1, sizeof **out);
-    for (size_t i = 0; i < count; i++) {
-        ck_assert_ptr_nonnull(fgets(line, sizeof line, file));
-        line[strcspn(line, "\n")] = 0;
-        mpfr_init2((*out)[i], 512);
-        ck_assert_msg(mpfr_set_str((*out)[i], line, 10, MPFR_RNDN) == 0, "%s: bad number '%s'", wanted, line);
-    }
-    fclose(file);
-    return count;
-}
-
-static void golden_clear(mpfr_t *x, size_t count) {
-    for (size_t i = 0; i < count; i++) mpfr_clear(x[i]);
-    free(x);
-}
-
-/* |got - wanted| / |wanted|, one number. */
-static double off_by(const mpfr_t got, const mpfr_t wanted) {
-    distance d;
-    distance_begin(&d);
-    distance_add(&d, got, wanted);
-    return distance_end(&d);
-}
-
-/* One output of a run against its golden array, number by number. */
 static void check_array(const delta_slice *s, test_out name, const char *which, const char *form) {
     gla_matrix m = delta_output(s, name);
     if (gla_absent(m)) return;
-    mpfr_t *golden, x;
-    size_t count = golden_read(which, out_names[name], &golden);
-    ck_assert_msg(count > 0 && count == m.rows * m.cols, "%s.%s: %zu golden numbers, %zu made", which, out_names[name],
-                  count, m.rows * m.cols);
-    mpfr_init2(x, 512);
-    for (size_t i = 0; i < count; i++) {
-        s->in->ops->get_mpfr(s->in, x, gla_at(m, i / m.cols, i % m.cols));
-        double apart = off_by(x, golden[i]);
-        ck_assert_msg(apart <= TOLERANCE, "%s %s: %s[%zu] is off by %g", which, form, out_names[name], i, apart);
-    }
-    mpfr_clear(x);
-    golden_clear(golden, count);
+    ck_assert_msg(golden_check_matrix("delta", which, out_names[name], m, form), "%s.%s: no golden numbers", which,
+                  out_names[name]);
 }
 
 /* One form with every gate route it has; returns how many ran. */
@@ -143,7 +95,7 @@ START_TEST(checksum) {
             mpfr_add(sum, sum, number, MPFR_RNDN);
         }
         mpfr_set_str(wanted, checksums[_i][name], 10, MPFR_RNDN);
-        double apart = off_by(sum, wanted);
+        double apart = golden_apart(sum, wanted);
         ck_assert_msg(apart <= 1e-30, "%s %s: checksum is off by %g", cases[_i].name, out_names[name], apart);
     }
     mpfr_clears(sum, number, wanted, (mpfr_ptr)0);

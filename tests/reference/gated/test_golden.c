@@ -4,61 +4,25 @@
  * formulation and every gate route, to 38 digits element by element, at 256 bits; and the published
  * 32-digit checksums of the same arrays. Run from the repository root.
  */
-#include "problems.h"
-
-#define GOLDEN_FILE "data/golden/gla.txt"
-#define TOLERANCE 1e-38
+#include "../golden.h"
 
 static const char *const golden_names[GLA_OUTPUTS] = {"o", "S_T", "dq", "dk", "dv", "dgk", "dgv", "dS0"};
 static const char *const cases[] = {"gla", "gla_ab"};
 
-/* Reads array "case.name" into fresh numbers; returns their count, 0 if the file has no such array.
- */
-static int64_t golden_read(const char *name, const char *array, mpfr_t **out) {
-    char line[256], wanted[64], found[64];
-    long count = 0;
-    FILE *file = fopen(GOLDEN_FILE, "r");
-    ck_assert_msg(file != NULL, "cannot open %s: run the tests from the repository root", GOLDEN_FILE);
-    snprintf(wanted, sizeof wanted, "%s.%s", name, array);
-    while (fgets(line, sizeof line, file)) {
-        if (sscanf(line, "%63s %ld", found, &count) == 2 && strcmp(found, wanted) == 0) break;
-        count = 0;
-    }
-    *out = calloc((size_t)count + 1, sizeof **out);
-    for (long i = 0; i < count; i++) {
-        ck_assert_ptr_nonnull(fgets(line, sizeof line, file));
-        line[strcspn(line, "\n")] = 0;
-        mpfr_init2((*out)[i], 512);
-        ck_assert_msg(mpfr_set_str((*out)[i], line, 10, MPFR_RNDN) == 0, "%s: bad number '%s'", wanted, line);
-    }
-    fclose(file);
-    return count;
-}
-
-static void golden_clear(mpfr_t *x, int64_t count) {
-    for (int64_t i = 0; i < count; i++) mpfr_clear(x[i]);
-    free(x);
-}
-
 /* One output of a run against its golden array, number by number. */
 static void check_array(const test_run *run, gla_output name, const char *which, const char *form) {
     mpfr_t *golden, x;
-    int64_t count = golden_read(which, golden_names[name], &golden);
+    int64_t count = golden_read("gla", which, golden_names[name], &golden);
     ck_assert_msg(count == run->result.tensor[name].count, "%s.%s: %ld golden numbers, %ld made", which,
                   golden_names[name], (long)count, (long)run->result.tensor[name].count);
     ck_assert_int_gt(count, 0);
     mpfr_init2(x, 512);
     for (int64_t i = 0; i < count; i++) {
-        distance d;
         run_get(x, run, name, i);
-        distance_begin(&d);
-        distance_add(&d, x, golden[i]);
-        double apart = distance_end(&d);
-        ck_assert_msg(apart <= TOLERANCE, "%s %s: %s[%ld] is off by %g", which, form, golden_names[name], (long)i,
-                      apart);
+        golden_check(x, golden[i], which, form, golden_names[name], i);
     }
     mpfr_clear(x);
-    golden_clear(golden, count);
+    golden_free(golden, count);
 }
 
 static void check_form(const char *which, gla_form form) {

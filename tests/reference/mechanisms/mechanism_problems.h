@@ -60,32 +60,4 @@ static inline gated_slice slice_of_mechanism(const test_problem *x, gla_numbers 
     return s;
 }
 
-/* Array "MECHANISM.ARRAY" into fresh numbers; returns their count, 0 if there is none. */
-static inline int64_t golden_array(const char *mechanism, const char *array, mpfr_t **out) {
-    char line[256], wanted[64], found[64], path[96];
-    long count = 0;
-    snprintf(path, sizeof path, "data/golden/%s.txt", mechanism);
-    snprintf(wanted, sizeof wanted, "%s.%s", mechanism, array);
-    FILE *file = fopen(path, "r");
-    ck_assert_msg(file != NULL, "cannot open %s: run the tests from the repository root", path);
-    while (fgets(line, sizeof line, file)) {
-        if (sscanf(line, "%63s %ld", found, &count) == 2 && strcmp(found, wanted) == 0) break;
-        count = 0;
-    }
-    *out = calloc((size_t)count + 1, sizeof **out);
-    for (long i = 0; i < count; i++) {
-        ck_assert_ptr_nonnull(fgets(line, sizeof line, file));
-        line[strcspn(line, "\n")] = 0;
-        mpfr_init2((*out)[i], 512);
-        ck_assert_msg(mpfr_set_str((*out)[i], line, 10, MPFR_RNDN) == 0, "%s: bad number '%s'", wanted, line);
-    }
-    fclose(file);
-    return count;
-}
-
-static inline void golden_free(mpfr_t *x, int64_t count) {
-    for (int64_t i = 0; i < count; i++) mpfr_clear(x[i]);
-    free(x);
-}
-
 #endif
