@@ -105,11 +105,16 @@ $(BUILD)/tests/compare/plugins/%.so: tests/compare/plugins/%.c compare/plugin.h 
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -shared -fPIC -I. $< -o $@ -lm
 
+# But one, which is the reference itself.
+$(BUILD)/tests/compare/plugins/reference.so: tests/compare/plugins/reference.c compare/plugin.h $(BUILD)/shared/libglassbox.a
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) -shared -fPIC -I. $(filter %.c %.a,$^) -o $@ $(LIB_LIBS)
+
 $(BUILD)/tests/compare/plugins/%.so: tests/compare/plugins/%.cu compare/plugin.h
 	@mkdir -p $(@D)
 	nvcc -O2 -shared -Xcompiler -fPIC -I. $< -o $@
 
-$(BUILD)/tests/compare/test_plugin $(BUILD)/tests/compare/test_properties $(BUILD)/tests/compare/test_shrink $(BUILD)/tests/compare/test_cli_replay: | \
+$(BUILD)/tests/compare/test_every_mechanism $(BUILD)/tests/compare/test_plugin $(BUILD)/tests/compare/test_properties $(BUILD)/tests/compare/test_shrink $(BUILD)/tests/compare/test_cli_replay: | \
     $(PLUGINS) $(BUILD)/glassbox
 
 # A GPU's rungs for the command line's tests, by replay.
@@ -118,22 +123,34 @@ $(BUILD)/tests/compare/pretended_rungs.so: tests/compare/pretended_rungs.c $(BUI
 	$(CC) $(STRICT) $(CFLAGS) -shared -fPIC -I. $^ -o $@ $(LIB_LIBS)
 $(BUILD)/tests/compare/test_cli_rungs: | $(BUILD)/glassbox $(BUILD)/tests/compare/pretended_rungs.so
 
-# Reports belong to the command line, not to a library.
+# Reports and the files of studies belong to the command line, not to a library.
+$(BUILD)/tests/compare/test_study_sweep: $(BUILD)/compare/cli_study_rows.o
 $(BUILD)/tests/compare/test_report: $(filter $(BUILD)/compare/cli_report% %cli_common.o %cli_file.o,$(CLI_OBJECTS))
 
 # Wrong kernels and what the judge says of them.
-MUTANT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/mutants/ledger.c tests/mutants/diagnosis.c,$(wildcard tests/mutants/*.c)))
-$(BUILD)/tests/compare/test_diagnose $(BUILD)/tests/compare/test_diagnose_causes $(BUILD)/tests/compare/test_diagnose_place $(BUILD)/tests/compare/test_shrink $(BUILD)/tests/compare/test_ledger $(BUILD)/tests/mutants/ledger $(BUILD)/tests/mutants/diagnosis: $(MUTANT_OBJECTS)
+MUTANT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/mutants/ledger.c tests/mutants/diagnosis.c tests/mutants/judge_conventions.c,$(wildcard tests/mutants/*.c)))
+$(BUILD)/tests/compare/test_diagnose $(BUILD)/tests/compare/test_diagnose_causes $(BUILD)/tests/compare/test_diagnose_place $(BUILD)/tests/compare/test_shrink $(BUILD)/tests/compare/test_ledger $(BUILD)/tests/compare/test_conventions $(BUILD)/tests/mutants/ledger $(BUILD)/tests/mutants/judge_conventions $(BUILD)/tests/mutants/diagnosis: $(MUTANT_OBJECTS)
 
-ledger: $(BUILD)/tests/mutants/ledger ## every wrong kernel on every case: data/ledger.txt (minutes)
-	@$< $(BUILD)/ledger.csv >$(BUILD)/ledger.txt
+ledger: conventions $(BUILD)/tests/mutants/ledger ## every wrong kernel on every case: data/ledger.txt (minutes)
+	@$(BUILD)/tests/mutants/ledger $(BUILD)/ledger.csv >$(BUILD)/ledger.txt
 	@mv $(BUILD)/ledger.txt data/ledger.txt
 	@cat data/ledger.txt
+
+conventions: $(BUILD)/tests/mutants/judge_conventions ## every other convention of a mechanism: data/conventions.txt
+	@$< >$(BUILD)/conventions.txt
+	@mv $(BUILD)/conventions.txt data/conventions.txt
 
 diagnosis: $(BUILD)/tests/mutants/diagnosis ## what the diagnosis says of wrong kernels: data/diagnosis.txt (minutes)
 	@$< >$(BUILD)/diagnosis.txt
 	@mv $(BUILD)/diagnosis.txt data/diagnosis.txt
 	@tail -n 9 data/diagnosis.txt
+
+STUDIES := tutorials/studies
+studies: $(BUILD)/glassbox ## the studies' rows, pictures and pages: tutorials/studies (two minutes; gnuplot)
+	@mkdir -p $(STUDIES)
+	@for name in $$($< study | sed -n '/^sweeps/,$$s/^  \([a-z-]*\) .*/\1/p'); do \
+	    $< study $$name --csv $(STUDIES)/$$name.csv --plot $(STUDIES)/$$name.svg --page $(STUDIES)/$$name.md >/dev/null || exit 1; \
+	done
 
 # Programs that tests run.
 $(BUILD)/tests/compare/test_stream $(BUILD)/tests/compare/test_cli_replay: | $(BUILD)/tests/compare/stream_program
@@ -157,7 +174,7 @@ $(BUILD)/glassbox-probe: $(PROBE_OBJECTS)
 	nvcc $(SM90) -cudart static -Xcompiler -static-libstdc++,-static-libgcc $^ -o $@ -l:libmpfr.a -l:libgmp.a
 
 $(BUILD)/tests/fast/hardware/test_probe_words $(BUILD)/tests/fast/hardware/test_probe_models: $(PROBE_JUDGE) $(BUILD)/compare/cli_probe_words.o
-$(BUILD)/tests/compare/test_cli_probe: | $(BUILD)/glassbox
+$(BUILD)/tests/compare/test_cli_probe $(BUILD)/tests/compare/test_cli_study: | $(BUILD)/glassbox
 
 # Kernels for GPUs: built where nvcc is, by `make cuda` and `make gpu-check`. wgmma needs sm_90a; the rest runs from
 # sm_80 on, on later GPUs through its PTX. What ptxas says of wgmma (C75xx: it serialises, or drops registers' moves) is
@@ -341,6 +358,6 @@ help: ## this list
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: all cuda gpu-check gpu-sanitize gpu-record gpu-bench gpu-peers man mufu-tables transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz fuzz-stream vectors ledger diagnosis wheel clean
+.PHONY: all studies cuda gpu-check gpu-sanitize gpu-record gpu-bench gpu-peers man mufu-tables transcript found demo tests check check-long check-asan check-valgrind bench install format help fuzz fuzz-stream vectors ledger conventions diagnosis wheel clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -8,7 +8,9 @@
 #define GLASSBOX_BOUNDS_H
 
 #include "../reference/glassbox.h"
+#include "../reference/number/error.h"
 #include "../reference/number/format.h"
+#include "../reference/slice.h"
 #include "profiles.h"
 
 /* Of one output, dense; all NULL where it was not asked for. */
@@ -21,6 +23,11 @@ typedef struct gla_bounds {
 
 /* Storing a result into its dtype: one rounding to nearest, counted in full. */
 gla_rounding_rule gla_stored_in(const gla_format *f);
+
+/* Error numbers of every output of a part under one formulation, in the part's order; NULL where it has none. The
+ * caller frees each, also after a failure. Errors: GLA_NO_MEMORY, those of gla_run. */
+gla_status gla_part_errors(const gla_part *part, const gla_form *form, const gla_error_model *model,
+                           gla_error_number *out[GLA_OUTPUTS], gla_error *err);
 
 /* Bounds of the outputs whose format is not NULL. The caller frees them (gla_bounds_free), also on failure. */
 gla_status gla_bounds_compute(const gla_problem *p, const gla_profile *profile, bool backward,

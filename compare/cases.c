@@ -2,14 +2,16 @@
  *
  * Building a generated problem (cases.h): defaults, sequence offsets, memory, then every element by its family.
  */
-#include "cases.h"
+#include "cases_values.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* After the streams of the tensors and of cases_values.c. */
-enum { STREAM_SEGMENT = GLA_INPUTS + 1, STREAM_SHAPE };
+/* After the streams of the first tensors, 0 .. 7, and of cases_values.c; those of the other tensors follow. */
+enum { STREAM_SEGMENT = 9, STREAM_SHAPE, STREAMS };
+
+static uint32_t stream_of(gla_input name) { return name < 8 ? (uint32_t)name : STREAMS + (uint32_t)name - 8; }
 
 static gla_draw draw(uint64_t seed, uint32_t stream, int64_t index) {
     return (gla_draw){seed, stream, (uint64_t)index};
@@ -20,17 +22,18 @@ static int64_t or_default(int64_t asked, int64_t otherwise) { return asked ? ask
 static gla_status unfit(const gla_family *family, const gla_mechanism *m, gla_error *err) {
     gla_fail(err, GLA_UNSUPPORTED, "family %s has nothing to show of mechanism %s", family->name, m->name);
     return gla_hint(err, GLA_UNSUPPORTED, "%s; --family all leaves out those that do not fit",
-                    m->log_decay       ? "its decay is fixed"
-                    : m->gate_per_head ? "one gate per head"
-                                       : "it has no gates");
+                    m->log_decay           ? "its decay is fixed"
+                    : gla_gate_per_head(m) ? "one gate per head"
+                                           : "it has no gates");
 }
 
 /* The spec with its zeros replaced; sizes checked as far as building needs. */
 static gla_status complete(gla_case_spec *s, const gla_family *family, gla_error *err) {
     gla_problem p = {.mechanism = NULL};
     if (s->mechanism && gla_mechanism_parse(s->mechanism, &p, err) != GLA_OK) return GLA_UNKNOWN_NAME;
-    if (!(gla_mechanism_of(&p)->inputs & 1u << GLA_IN_GV)) s->gv = false;
-    if (!gla_family_fits(family, gla_mechanism_of(&p))) return unfit(family, gla_mechanism_of(&p), err);
+    const gla_mechanism *m = gla_mechanism_of(&p);
+    if (!(m->inputs & 1u << GLA_IN_GV)) s->gv = false;
+    if (!gla_family_fits(family, m)) return unfit(family, m, err);
     if (family->shape) family->shape(s);
     s->B = or_default(s->B, 1);
     s->T = or_default(or_default(s->T, family->T), 67);
@@ -38,6 +41,7 @@ static gla_status complete(gla_case_spec *s, const gla_family *family, gla_error
     s->dk = or_default(s->dk, 20);
     s->dv = or_default(s->dv, 24);
     s->Hk = or_default(s->Hk, s->H);
+    s->M = gla_has_slots(m) ? or_default(s->M, 7) : 0;
     s->varlen = s->varlen || family->varlen;
     if (!s->dtype) s->dtype = &gla_bf16;
 
@@ -53,14 +57,15 @@ static gla_status complete(gla_case_spec *s, const gla_family *family, gla_error
 }
 
 static void print_name(const gla_case_spec *s, gla_case_label name) {
-    char heads[24] = "";
+    char heads[48] = "";
     if (s->Hk != s->H) snprintf(heads, sizeof heads, "-Hk%d", (int)s->Hk);
+    if (s->M) snprintf(heads + strlen(heads), sizeof heads - strlen(heads), "-M%d", (int)s->M);
     const char *gradients = !s->backward ? "" : s->no_do ? "-backward-nodo" : "-backward";
     bool gla = !s->mechanism || strcmp(s->mechanism, "gla") == 0;
     char mechanism[48] = ""; /* as a file's name may have it: lightning-linear-3-24 */
     if (!gla) snprintf(mechanism, sizeof mechanism, "%s-", s->mechanism);
     for (char *at = mechanism; *at; at++)
-        if (*at == '/' || *at == ':' || *at == '@') *at = '-';
+        if (strchr("/:@,=", *at)) *at = '-';
     snprintf(name, sizeof(gla_case_label), "%s%s-B%d-T%d-H%d%s-dk%d-dv%d-%s%s%s%s%s%s-seed%llu", mechanism, s->family,
              (int)s->B, (int)s->T, (int)s->H, heads, (int)s->dk, (int)s->dv, s->dtype->name ? s->dtype->name : "format",
              s->gv ? "-gv" : "", s->initial_state ? "-state" : "", s->varlen ? "-varlen" : "", gradients,
@@ -103,44 +108,50 @@ static gla_status fill_segments(gla_generated *g, const gla_family *family, gla_
 
 static bool wanted(const gla_generated *g, gla_input name) {
     const gla_case_spec *s = &g->spec;
-    if (!(gla_mechanism_of(&g->problem)->inputs & 1u << name)) return false;
+    if (!(gla_inputs_taken(&g->problem) & 1u << name)) return false;
     switch (name) {
     case GLA_IN_GV:
         return s->gv;
     case GLA_IN_INITIAL_STATE:
+    case GLA_IN_INITIAL_N:
+    case GLA_IN_INITIAL_M:
+    case GLA_IN_INITIAL_KEYS:
         return s->initial_state;
     case GLA_IN_DO:
         return s->backward && !s->no_do;
     case GLA_IN_DFINAL_STATE:
+    case GLA_IN_DFINAL_N:
+    case GLA_IN_DFINAL_KEYS:
         return s->backward;
     default:
         return true;
     }
 }
 
-static bool is_gate(gla_input name) { return name == GLA_IN_GK || name == GLA_IN_GV; }
-
+/* k and its gates may have fewer heads. */
 static void tensor_shape(const gla_generated *g, gla_input name, int64_t shape[4]) {
     const gla_case_spec *s = &g->spec;
-    bool shared = name == GLA_IN_K || name == GLA_IN_GK;
-    bool keys = name == GLA_IN_Q || shared;
-    bool one = name == GLA_IN_GK && gla_mechanism_of(&g->problem)->gate_per_head;
-    int64_t token[4] = {s->B, s->T, shared ? s->Hk : s->H, one ? 1 : keys ? s->dk : s->dv};
-    int64_t state[4] = {g->problem.N, s->H, s->dk, s->dv};
-    memcpy(shape, gla_is_state_input(name) ? state : token, sizeof token);
+    gla_input_shape(&g->problem, name, shape); /* all heads: it is absent yet */
+    if (name == GLA_IN_K || name == GLA_IN_GK) shape[2] = s->Hk;
 }
 
-static void fill(const gla_case_spec *s, const gla_family *family, gla_input name, const int64_t shape[4], double *x) {
-    const gla_format *f = is_gate(name) || gla_is_state_input(name) ? &gla_binary32_format : s->dtype;
-    gla_element e = {.spec = s, .tensor = name, .shape = {shape[0], shape[1], shape[2], shape[3]}};
+static void fill(const gla_generated *g, const gla_family *family, gla_input name, const int64_t shape[4], double *x) {
+    const gla_case_spec *s = &g->spec;
+    const gla_format *f = gla_is_wide_input(name) ? &gla_binary32_format : s->dtype;
+    gla_element e = {.spec = s, .problem = &g->problem, .tensor = name};
+    memcpy(e.shape, shape, sizeof e.shape);
     int64_t n = 0;
     for (e.at[0] = 0; e.at[0] < shape[0]; e.at[0]++)
         for (e.at[1] = 0; e.at[1] < shape[1]; e.at[1]++)
-            for (e.at[2] = 0; e.at[2] < shape[2]; e.at[2]++)
+            for (e.at[2] = 0; e.at[2] < shape[2]; e.at[2]++) {
+                double *row = x + n;
                 for (e.at[3] = 0; e.at[3] < shape[3]; e.at[3]++, n++) {
-                    e.draw = draw(s->seed, (uint32_t)name, n);
-                    x[n] = gla_round(f, GLA_RN, is_gate(name) ? family->gate(&e) : family->value(&e), 0);
+                    e.draw = draw(s->seed, stream_of(name), n);
+                    x[n] = gla_input_value(family, &e);
                 }
+                gla_input_row(family, &e, row);
+                for (int64_t i = 0; i < shape[3]; i++) row[i] = gla_round(f, GLA_RN, row[i], 0);
+            }
 }
 
 static gla_status fill_tensor(gla_generated *g, const gla_family *family, gla_input name, gla_error *err) {
@@ -155,7 +166,7 @@ static gla_status fill_tensor(gla_generated *g, const gla_family *family, gla_in
     if (!x) return gla_fail(err, GLA_NO_MEMORY, "no memory for %s", gla_input_names[name]);
     g->tensor[name] = x;
     g->count[name] = count;
-    fill(&g->spec, family, name, shape, x);
+    fill(g, family, name, shape, x);
 
     gla_tensor *t = gla_problem_input(&g->problem, name);
     *t = (gla_tensor){.at = x, .heads = shape[gla_is_state_input(name) ? 1 : 2]};
@@ -184,7 +195,8 @@ static gla_status build(gla_generated *g, gla_error *err) {
     if (status) return status;
     const gla_family *family = gla_family_named(g->spec.family);
     const gla_case_spec *s = &g->spec;
-    g->problem = (gla_problem){.B = s->B, .T = s->T, .H = s->H, .dk = s->dk, .dv = s->dv, .reverse = s->reverse};
+    g->problem =
+        (gla_problem){.B = s->B, .T = s->T, .H = s->H, .dk = s->dk, .dv = s->dv, .M = s->M, .reverse = s->reverse};
     if (s->mechanism) status = gla_mechanism_parse(s->mechanism, &g->problem, err);
     if (family->scale) g->problem.scale = family->scale(s);
     status = fill_segments(g, family, err);

@@ -9,10 +9,12 @@
  *     gla_generated_free(&made);
  *
  * Every element is a function of (family, seed, tensor, index) alone, by Philox and without libm: a case is the same
- * bits on every machine. q k v do are rounded to spec.dtype, gates and states to binary32, all to nearest even, so a
- * kernel of that dtype receives exactly the problem that the truth is computed for.
+ * bits on every machine. q k v do and what else is plain values over tokens are rounded to spec.dtype, gates, weights
+ * and states to binary32, all to nearest even, so a kernel of that dtype receives exactly the problem that the truth is
+ * computed for.
  *
- * Families:  cases_families.c (the table), cases_values.c (their values), cases_flags.c (what the flags mean).
+ * Families:  cases_families.c (the table), cases_values.c (their values), cases_inputs.c (those of
+ * inputs that only some mechanisms have), cases_flags.c (what the flags mean).
  */
 #ifndef GLASSBOX_CASES_H
 #define GLASSBOX_CASES_H
@@ -28,6 +30,7 @@ typedef struct gla_case_spec {
     const char *mechanism;   /* as gla_mechanism_parse takes it; NULL: gla. Inputs that it has not are left out */
     int64_t B, T, H, dk, dv; /* 0: the family's own, mostly 1, 67, 3, 20, 24 */
     int64_t Hk;              /* heads of k and gk, a divisor of H. 0: H */
+    int64_t M;               /* slots, where the mechanism has them. 0: 7 */
     bool gv;                 /* value gates too */
     bool initial_state;
     bool varlen;   /* cu_seqlens with empty, length-1 and ragged segments; needs B = 1 */
@@ -35,7 +38,7 @@ typedef struct gla_case_spec {
     bool no_do;    /* of these, dfinal_state alone */
     bool reverse;
     uint64_t seed;
-    const gla_format *dtype; /* of q k v do. NULL: bf16 */
+    const gla_format *dtype; /* of plain values over tokens. NULL: bf16 */
 } gla_case_spec;
 
 /* "reset-B1-T67-H3-dk20-dv24-bf16-backward-seed7": no two specs share one. */
@@ -53,6 +56,7 @@ typedef struct gla_generated {
 /* One element on its way to its value. at[] is [b,t,h,i], for states [n,h,i,j]; of the tensor's shape[]. */
 typedef struct gla_element {
     const gla_case_spec *spec;
+    const gla_problem *problem; /* its mechanism and settings */
     gla_input tensor;
     gla_draw draw;
     int64_t at[4], shape[4];
@@ -68,7 +72,8 @@ typedef struct gla_family {
     double (*scale)(const gla_case_spec *s);      /* NULL: the default, dk^(-1/2) */
     int64_t (*segment)(uint64_t seed, int64_t n); /* length of packed sequence n; NULL: the usual mixture */
     double (*value)(const gla_element *e);        /* of q k v do and states */
-    double (*gate)(const gla_element *e);         /* of gk gv */
+    double (*gate)(const gla_element *e);         /* of gk gv, and what f is made to be */
+    double (*rate)(const gla_element *e);         /* of beta; NULL: in (0,1), evenly */
 } gla_family;
 
 extern const gla_family gla_families[];               /* ends with a NULL name */
@@ -85,6 +90,11 @@ gla_status gla_case_complete(gla_case_spec *spec, gla_case_label name, gla_error
 /* Errors: GLA_UNKNOWN_NAME, GLA_BAD_SHAPE, GLA_NO_MEMORY; *out is then empty and needs no freeing. */
 gla_status gla_generate(const gla_case_spec *spec, gla_generated *out, gla_error *err);
 void gla_generated_free(gla_generated *g);
+
+/* Is it in binary32 whatever the type of q: states, gates, rates, weights? */
+bool gla_is_wide_input(gla_input name);
+/* Has the mechanism an axis of slots? */
+bool gla_has_slots(const gla_mechanism *m);
 
 /* A small shape that is awkward for chunks of C: T among 1, C-1, C, C+1, 2C+1 ...; odd sizes; dk != dv; shared heads,
  * value gates, states, packing and reversal at random. The family is `family`, the seed `seed`. Needs C >= 1. */

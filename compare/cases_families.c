@@ -219,6 +219,18 @@ const gla_family gla_families[] = {
      .shape = shape_heads,
      .value = gla_value_heads,
      .gate = gla_gate_heads},
+    {.name = "rates",
+     .flags = "rates",
+     .failure = "a write strength of 0, of 1 or of nearly 2 is clamped, squared or taken for another gate",
+     .value = gla_value_normal,
+     .gate = gla_gate_mild,
+     .rate = gla_rate_edges},
+    {.name = "same-key",
+     .flags = "equal-keys",
+     .failure = "the inverse of a chunk overflows or cancels: all keys of a head are one, L is full below its diagonal",
+     .T = 130,
+     .value = gla_value_same_key,
+     .gate = gla_gate_faint},
     {.name = NULL},
 };
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cases.h"
+#include "cases_values.h"
 
 const gla_flag gla_flags[] = {
     {"formula", "ordinary numbers: what fails here has a wrong term, sign, order or scale"},
@@ -43,6 +43,8 @@ const gla_flag gla_flags[] = {
     {"state-gradient", "a gradient of the final state comes in"},
     {"gradients", "do or dfinal_state come in: dq dk dv dg and their kin are to be returned"},
     {"reverse", "sequences run from their last token to their first"},
+    {"rates", "write strengths at the ends of their range: 0, 1 and nearly 2"},
+    {"equal-keys", "keys that are all the same: what a chunk's tokens write is not independent at all"},
     {NULL, NULL},
 };
 
@@ -52,17 +54,45 @@ static const gla_flag *flag_of(const char *name, size_t length) {
     return NULL;
 }
 
+static bool is_about(const gla_family *family, const char *const flags[]) {
+    size_t length = strcspn(family->flags, " "); /* its first flag says what it is about */
+    for (; *flags; flags++)
+        if (strlen(*flags) == length && strncmp(family->flags, *flags, length) == 0) return true;
+    return false;
+}
+
+static bool takes(const gla_mechanism *m, gla_input name) { return m->inputs & 1u << name; }
+
+/* Gates that a family can set: log gates, or logits of them. */
+static bool has_gates(const gla_mechanism *m) { return takes(m, GLA_IN_GK) || takes(m, GLA_IN_F); }
+
+static bool has_channel_gates(const gla_mechanism *m) {
+    return (takes(m, GLA_IN_GK) && gla_input_axes(m, GLA_IN_GK) != GLA_PER_HEAD) ||
+           (takes(m, GLA_IN_F) && gla_input_axes(m, GLA_IN_F) != GLA_PER_HEAD);
+}
+
+/* Can a case be made in which no operation rounds? */
+static bool can_be_exact(const gla_mechanism *m) {
+    const unsigned exact = (1u << (GLA_IN_DFINAL_STATE + 1)) - 1;
+    const unsigned too = 1u << GLA_IN_BETA | 1u << GLA_IN_U | 1u << GLA_IN_INITIAL_N | 1u << GLA_IN_DFINAL_N;
+    return !m->log_decay && !(m->inputs & ~(exact | too)) && !gla_has_slots(m);
+}
+
+/* Sums over tokens and channels of products of five operands: with magnitudes of 2^30 they overflow binary32. */
+static bool overflows(const gla_mechanism *m) { return takes(m, GLA_IN_DT); }
+
 bool gla_family_fits(const gla_family *family, const gla_mechanism *m) {
     static const char *const of_gates[] = {"strong-decay", "exponent-range", "spike",   "reset",
                                            "mask-value",   "keep",           "ungated", "channel-spread",
-                                           "decay-count",  "gate-sum"};
-    size_t length = strcspn(family->flags, " "); /* its first flag says what it is about */
-    const char *about = family->flags;
-    if (m->gate_per_head && strncmp(about, "channel-spread", length) == 0) return false;
-    if (m->log_decay && strncmp(about, "exact", length) == 0) return false;
-    for (size_t i = 0; !(m->inputs & 1u << GLA_IN_GK) && i < sizeof of_gates / sizeof *of_gates; i++)
-        if (strlen(of_gates[i]) == length && strncmp(about, of_gates[i], length) == 0) return false;
-    return true;
+                                           "decay-count",  "gate-sum",       NULL};
+    static const char *const of_channels[] = {"channel-spread", NULL}, *const exact[] = {"exact", NULL};
+    static const char *const of_rates[] = {"rates", "equal-keys", NULL}, *const of_range[] = {"magnitudes", NULL};
+    static const char *const of_keys[] = {"large-small", "subnormal", "decay-count", NULL}; /* of any length */
+    if (is_about(family, of_range) && overflows(m)) return false;
+    if (is_about(family, of_channels) && !has_channel_gates(m)) return false;
+    if (is_about(family, exact) && !can_be_exact(m)) return false;
+    if (is_about(family, takes(m, GLA_IN_BETA) ? of_keys : of_rates)) return false;
+    return has_gates(m) || !is_about(family, of_gates);
 }
 
 const gla_flag *gla_flag_named(const char *name) { return name ? flag_of(name, strlen(name)) : NULL; }

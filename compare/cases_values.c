@@ -6,8 +6,8 @@
 
 #include <math.h>
 
-/* Streams 0 .. GLA_INPUTS-1 are the tensors themselves; cases.c uses the two after this one. */
-enum { STREAM_IMPULSE = GLA_INPUTS };
+/* Streams 0 .. 7 are the first tensors themselves; cases.c uses those after this one. */
+enum { STREAM_IMPULSE = 8 };
 
 static const double LN_HALF = -0x1.62e43p-1; /* ln(1/2) rounded to binary32 */
 
@@ -39,6 +39,12 @@ double gla_value_cancel(const gla_element *e) {
     first.index -= (uint64_t)(e->at[1] * e->shape[2] * e->shape[3]);
     double x = gla_draw_normal(first);
     return e->tensor == GLA_IN_V && e->at[1] % 2 == 1 ? -x : x;
+}
+
+double gla_value_same_key(const gla_element *e) {
+    gla_draw first = e->draw;
+    if (e->tensor == GLA_IN_K) first.index -= (uint64_t)(e->at[1] * e->shape[2] * e->shape[3]);
+    return gla_draw_normal(first);
 }
 
 /* o is 0 before the one token that writes, and the decayed read of it after. */
@@ -125,6 +131,14 @@ double gla_gate_wall(const gla_element *e) {
 double gla_gate_bf16(const gla_element *e) { return gla_round(&gla_bf16, GLA_RN, gla_gate_mild(e), 0); }
 
 double gla_gate_heads(const gla_element *e) { return ldexp(gla_gate_strong(e), -2 * (int)head_of(e)); }
+
+/* ---- rates ---- */
+
+double gla_rate_edges(const gla_element *e) {
+    static const double edges[] = {0, 1, 0x1p-20, 1 - 0x1p-12, 2 - 0x1p-6};
+    uint32_t place = gla_draw_below(e->draw, 8);
+    return place < 5 ? edges[place] : 2 * gla_draw_uniform(e->draw) * (1 - 0x1p-7);
+}
 
 /* ---- scales ---- */
 

@@ -16,6 +16,7 @@ double gla_value_integer(const gla_element *e);     /* -2 .. 2 */
 double gla_value_mixed(const gla_element *e);       /* magnitudes 2^-30 .. 2^30, as far as the dtype reaches */
 double gla_value_cancel(const gla_element *e);      /* one k; v = +x -x +x ... */
 double gla_value_impulse(const gla_element *e);     /* one token alone has a k */
+double gla_value_same_key(const gla_element *e);    /* one k for all tokens */
 double gla_value_large_small(const gla_element *e); /* k of 2^26 for half a chunk, then of 1 */
 double gla_value_subnormal(const gla_element *e);   /* k below the normal numbers of the dtype, read by a large q */
 double gla_value_large_state(const gla_element *e); /* an initial state of 2^30 beside ordinary tokens */
@@ -40,6 +41,14 @@ double gla_gate_mask(const gla_element *e);         /* mild; whole tokens at -0.
 double gla_gate_wall(const gla_element *e);         /* mild; whole tokens at -inf, at and beside chunk borders */
 double gla_gate_bf16(const gla_element *e);         /* mild, rounded to bf16 */
 double gla_gate_heads(const gla_element *e);        /* strong / 4^h */
+
+/* ---- rates ---- */
+double gla_rate_edges(const gla_element *e); /* 0, 1, near them, near 2, and between */
+
+/* ---- any input (cases_inputs.c) ---- */
+double gla_input_value(const gla_family *family, const gla_element *e);
+/* What the elements of a row have in common, once they are there: keys of the delta rule are of unit length. */
+void gla_input_row(const gla_family *family, const gla_element *e, double *row);
 
 /* ---- scales ---- */
 double gla_scale_dyadic(const gla_case_spec *s); /* the largest 2^-n at or below dk^(-1/2) */

@@ -5,7 +5,8 @@
  * Each row is a process of its own: it makes its problem, computes it several times and prints the seconds of each;
  * its peak memory is what the kernel says of it afterwards. The yardstick of every ratio is the plain float64 loop of
  * the same size (cli_bench_loop.c). Rows that are not available (numpy, torch, Arb) say so. Behind them a table
- * of a tensor core's blocks (cli_bench_blocks.c), and one of verdicts (cli_bench_verdict.c).
+ * of all mechanisms (cli_bench_mechanisms.c), one of a tensor core's blocks (cli_bench_blocks.c), and one of verdicts
+ * (cli_bench_verdict.c).
  */
 #include "cli.h"
 
@@ -21,6 +22,7 @@
 #include "cli_bench_blocks.h"
 #include "cli_bench_gpu.h"
 #include "cli_bench_loop.h"
+#include "cli_bench_mechanisms.h"
 #include "cli_bench_time.h"
 #include "cli_bench_verdict.h"
 #include "replay.h"
@@ -29,7 +31,7 @@
 static const char name[] = "bench";
 
 typedef struct settings {
-    bool full, verdicts;
+    bool full, verdicts, mechanisms;
     int64_t repeats, threads, T, D;
     const char *script, *arb, *plugin;
     bench_gpu gpu;
@@ -38,6 +40,7 @@ typedef struct settings {
 static const struct argp_option table[] = {
     {"full", 'f', NULL, 0, "MPFR and Arb at every size (minutes)", 0},
     {"verdicts", 'v', NULL, 0, "Only the last table: what verdicts cost", 0},
+    {"mechanisms", 'm', NULL, 0, "Only the table of what truth costs of each mechanism", 0},
     {"repeats", 'r', "N", 0, "Computations per row, 1 to 99 (default 5; with --gpu 40)", 0},
     {"threads", 'j', "N", 0, "Threads of the truth (default: all processors)", 0},
     {"T", 'T', "N", 0, "Only this many tokens (default 1024 and 4096)", 0},
@@ -56,6 +59,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case 'f':
         s->full = true;
+        return 0;
+    case 'm':
+        s->mechanisms = true;
         return 0;
     case 'v':
         s->verdicts = true;
@@ -325,6 +331,7 @@ static int run(int argc, char **argv) {
     if (s.gpu.wanted && (s.full || s.verdicts || s.T || s.D || s.threads))
         return cli_complain(name, "--gpu goes without --full, --verdicts, --threads, --T and --dk (--shapes)");
     if (!s.repeats) s.repeats = s.gpu.wanted ? 40 : 5;
+    if (s.mechanisms) return bench_mechanisms(s.repeats) ? CLI_PASS : CLI_BROKEN;
     if (s.gpu.wanted) return bench_gpu_run(name, &s.gpu, (int)s.repeats);
     if (s.verdicts && (s.T || s.D)) return cli_complain(name, "--verdicts goes without --T and --dk");
     static const int64_t tokens[] = {1024, 4096}, sizes[] = {64, 128};
@@ -336,6 +343,7 @@ static int run(int argc, char **argv) {
         for (int d = 0; d < (s.D ? 1 : 2); d++)
             for (int backward = 0; backward < 2; backward++)
                 good = print_size(&s, s.T ? s.T : tokens[t], s.D ? s.D : sizes[d], backward) && good;
+    if (!s.T && !s.D && !s.verdicts) good = bench_mechanisms(s.repeats) && good;
     if (!s.T && !s.D && !s.verdicts) bench_blocks(s.repeats);
     if (!s.T && !s.D) good = bench_verdicts(s.repeats, (int)s.threads, s.plugin) && good;
     return good ? CLI_PASS : CLI_BROKEN;

@@ -20,7 +20,7 @@ enum { GPU = 1000, SHAPES, RUNGS, SEGMENT, CSV, PLOT, CUBLAS };
 static const struct argp_option table[] = {
     {"gpu", GPU, NULL, 0, "How long the kernels of fast/cuda take on this GPU, instead (make cuda)", 0},
     {"shapes", SHAPES, "LIST", 0, "BxTxHxdkxdv[:SEGMENT],... (T to 4: steps of decoding; default: six known ones)", 0},
-    {"rungs", RUNGS, "LIST", 0, "recurrent,fused,... (default: all that are built)", 0},
+    {"rungs", RUNGS, "LIST", 0, "recurrent,fused,fused:precise,... (default: all that are built)", 0},
     {"segment", SEGMENT, "L", 0, "Cut every sequence into segments of L tokens, a multiple of 64", 0},
     {"csv", CSV, "FILE", 0, "The table, to a file", 0},
     {"plot", PLOT, "FILE", 0, "Times beside the roof, to a .svg or .png (gnuplot)", 0},
@@ -84,7 +84,7 @@ const char *bench_gpu_stray(const bench_gpu *s) {
 
 typedef struct library {
     const char *(*rung_name)(gla_cuda_rung rung);
-    bench_gpu_form *rung_form;
+    cli_cuda_form_of *rung_form;
     gla_rung_run *run;
     gla_cuda_status (*bench)(const gla_bench_job *job, gla_bench_times *times, char why[256]);
     gla_cuda_status (*copy)(gla_bench_times *times, char why[256]);
@@ -107,9 +107,12 @@ static int open_library(const char *command, library *cuda) {
                : cli_cuda_stale(command);
 }
 
-/* Is a rung wanted? Without a list: every one that is built. */
-static bool wanted(const library *cuda, const char *list, gla_cuda_rung rung) {
-    return list ? bench_gpu_listed(list, cuda->rung_name(rung)) : cuda->rung_form(rung, GLA_CUDA_BF16, false) != NULL;
+/* Is a rung wanted, in this grade? Without a list: every one that is built, in every grade of its own. */
+static bool wanted(const library *cuda, const char *list, gla_cuda_rung rung, gla_cuda_grade grade) {
+    cli_cuda_name name;
+    if (list) return bench_gpu_listed(list, cli_cuda_grade(cuda->rung_name(rung), grade, name));
+    const char *form = cuda->rung_form(rung, grade, GLA_CUDA_BF16, false);
+    return form && (grade == GLA_CUDA_FAST || strcmp(form, cuda->rung_form(rung, GLA_CUDA_FAST, GLA_CUDA_BF16, false)));
 }
 
 /* ---- rows ---- */
@@ -123,7 +126,7 @@ static void summarize(bench_gpu_row *row) {
 }
 
 static void print_row(const bench_gpu_table *t, const bench_gpu_row *r) {
-    printf("%-9s %-10s ", bench_gpu_ways[r->job.way], r->rung);
+    printf("%-9s %-17s ", bench_gpu_ways[r->job.way], r->rung);
     if (r->status != GLA_CUDA_OK) {
         printf("%s\n", r->why);
         return;
@@ -145,7 +148,8 @@ static void add_row(const library *cuda, bench_gpu_table *t, const gla_bench_job
     if (!all) return;
     bench_gpu_row *r = &all[t->count++];
     t->row = all;
-    *r = (bench_gpu_row){.job = *job, .rung = cuda->rung_name(job->rung)};
+    *r = (bench_gpu_row){.job = *job};
+    cli_cuda_grade(cuda->rung_name(job->rung), job->grade, r->rung);
     for (int i = 0; i < BENCH_GPU_ERRORS; i++) r->error[i] = NAN;
     bench_gpu_roof(t, r);
     if (job->rung == GLA_CUDA_PARALLEL && job->T > PAIRS) {
@@ -161,13 +165,14 @@ static void add_shape(const library *cuda, const bench_gpu *s, bench_gpu_table *
     printf("\n%sB %lld, T %lld, H %lld, dk %lld, dv %lld", cli_on(CLI_BOLD), (long long)job.B, (long long)job.T,
            (long long)job.H, (long long)job.dk, (long long)job.dv);
     if (job.segment) printf(", segments of %lld", (long long)job.segment);
-    printf("%s\n%-20s %9s %9s .. %-9s %6s %7s %7s %7s %9s %7s %8s\n", cli_off(), "", "median ms", "least", "most",
+    printf("%s\n%-27s %9s %9s .. %-9s %6s %7s %7s %7s %9s %7s %8s\n", cli_off(), "", "median ms", "least", "most",
            "TB/s", "of copy", "TFLOP/s", "of prod", "roof ms", "of roof", "extra MB");
     for (int way = 0; way < GLA_BENCH_WAYS; way++) {
         if ((way == GLA_BENCH_STEP) != (job.T <= STEP)) continue;
-        for (int rung = 0; rung < GLA_CUDA_RUNGS; rung++) {
-            if (!wanted(cuda, s->rungs, (gla_cuda_rung)rung)) continue;
-            job.rung = (gla_cuda_rung)rung;
+        for (int i = 0; i < CLI_CUDA_ROWS; i++) {
+            job.rung = (gla_cuda_rung)(i / GLA_CUDA_GRADES);
+            job.grade = (gla_cuda_grade)(i % GLA_CUDA_GRADES);
+            if (!wanted(cuda, s->rungs, job.rung, job.grade)) continue;
             job.way = (gla_bench_way)way;
             add_row(cuda, t, &job);
         }

@@ -14,8 +14,7 @@
 #include <argp.h>
 
 #include "../fast/cuda/bench.h"
-#include "cli.h"
-#include "judge_rung.h"
+#include "cli_cuda.h"
 
 typedef struct bench_gpu {
     bool wanted;
@@ -37,7 +36,7 @@ enum { BENCH_GPU_ERRORS = 6 };
 
 typedef struct bench_gpu_row {
     gla_bench_job job;
-    const char *rung;
+    cli_cuda_name rung;
     gla_cuda_status status;
     char why[256]; /* when the status is not OK */
     gla_bench_times times;
@@ -58,7 +57,6 @@ typedef struct bench_gpu_table {
 
 extern const char *const bench_gpu_ways[GLA_BENCH_WAYS];          /* "forward" .. */
 extern const char *const bench_gpu_error_names[BENCH_GPU_ERRORS]; /* "o" .. */
-typedef const char *bench_gpu_form(gla_cuda_rung rung, gla_cuda_dtype dtype, int backward);
 
 /* cli_bench_gpu_lists.c. The next shape of the list, *rest being NULL at first: CLI_GO_ON; CLI_PASS, there is none;
  * or, having said why, an exit status. */
@@ -72,7 +70,7 @@ void bench_gpu_roof(const bench_gpu_table *table, bench_gpu_row *row);
 
 /* cli_bench_gpu_errors.c. Judges every rung that was timed, for every dk, and prints it: CLI_PASS or, having
  * said why, an exit status. A wrong output is no failure here: the verdict is in the table. */
-int bench_gpu_errors(const char *command, bench_gpu_table *table, gla_rung_run *run, bench_gpu_form *form);
+int bench_gpu_errors(const char *command, bench_gpu_table *table, gla_rung_run *run, cli_cuda_form_of *form);
 
 /* cli_bench_gpu_files.c. A plot is a .svg, or else a PNG file, by gnuplot: CLI_PASS or, having said why, an exit
  * status. */

@@ -20,15 +20,16 @@ static bool backward(const bench_gpu_row *r) { return r->job.way == GLA_BENCH_BA
 static int64_t columns(const bench_gpu_row *r) { return r->job.dv < COLUMNS ? r->job.dv : COLUMNS; }
 
 static bool same_errors(const bench_gpu_row *a, const bench_gpu_row *b) {
-    return a->job.rung == b->job.rung && a->job.way == b->job.way && a->job.dk == b->job.dk && columns(a) == columns(b);
+    return a->job.rung == b->job.rung && a->job.grade == b->job.grade && a->job.way == b->job.way &&
+           a->job.dk == b->job.dk && columns(a) == columns(b);
 }
 
 static int judge_row(const char *command, gla_rung_run *run, const char *form, bench_gpu_row *r) {
-    const unsigned forward = 1u << GLA_O | 1u << GLA_FINAL_STATE;
     const gla_host_run how = {.rung = r->job.rung,
+                              .grade = r->job.grade,
                               .dtype = GLA_CUDA_BF16,
                               .gates = GLA_CUDA_BF16,
-                              .outputs = backward(r) ? ((1u << GLA_OUTPUTS) - 1) & ~forward : forward};
+                              .outputs = backward(r) ? GLA_HOST_BACKWARD : GLA_HOST_FORWARD};
     gla_rung_answer answer;
     gla_error err;
     if (gla_rung_errors(run, &how, form, TOKENS, r->job.dk, columns(r), 0, &answer, &err))
@@ -40,7 +41,7 @@ static int judge_row(const char *command, gla_rung_run *run, const char *form, b
 }
 
 static void print_row(const bench_gpu_row *r) {
-    printf("%-9s %-10s %4lld %4lld ", bench_gpu_ways[r->job.way], r->rung, (long long)r->job.dk, (long long)columns(r));
+    printf("%-9s %-17s %4lld %4lld ", bench_gpu_ways[r->job.way], r->rung, (long long)r->job.dk, (long long)columns(r));
     for (int i = 0; i < BENCH_GPU_ERRORS; i++)
         if (isnan(r->error[i]))
             printf(" %11s", "-");
@@ -50,18 +51,18 @@ static void print_row(const bench_gpu_row *r) {
     fflush(stdout);
 }
 
-int bench_gpu_errors(const char *command, bench_gpu_table *t, gla_rung_run *run, bench_gpu_form *form) {
+int bench_gpu_errors(const char *command, bench_gpu_table *t, gla_rung_run *run, cli_cuda_form_of *form) {
     printf(
         "\n%serrors%s: root mean square of the error over that of the truth, %d tokens of two heads, ordinary gates\n",
         cli_on(CLI_BOLD), cli_off(), TOKENS);
-    printf("%-20s %4s %4s ", "", "dk", "dv");
+    printf("%-27s %4s %4s ", "", "dk", "dv");
     for (int i = 0; i < BENCH_GPU_ERRORS; i++) printf(" %11s", bench_gpu_error_names[i]);
     printf("  verdict\n");
     for (int64_t n = 0; n < t->count; n++) {
         bench_gpu_row *r = &t->row[n];
         const bench_gpu_row *known = NULL;
         if (r->status != GLA_CUDA_OK || (r->job.way != GLA_BENCH_FORWARD && !backward(r))) continue;
-        const char *replay = form(r->job.rung, GLA_CUDA_BF16, backward(r));
+        const char *replay = form(r->job.rung, r->job.grade, GLA_CUDA_BF16, backward(r));
         for (int64_t i = 0; i < n && !known; i++)
             if (t->row[i].status == GLA_CUDA_OK && same_errors(&t->row[i], r)) known = &t->row[i];
         if (known) {

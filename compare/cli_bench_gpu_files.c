@@ -82,19 +82,19 @@ static bool has_times(const bench_gpu_table *table, const char *rung, gla_bench_
 }
 
 /* The rungs of the table in its order; returns how many. */
-static int rungs_of(const bench_gpu_table *table, const char *rung[GLA_CUDA_RUNGS]) {
+static int rungs_of(const bench_gpu_table *table, const char *rung[CLI_CUDA_ROWS]) {
     int rungs = 0;
     for (int64_t i = 0; i < table->count; i++) {
         bool seen = false;
         for (int n = 0; n < rungs; n++) seen = seen || strcmp(rung[n], table->row[i].rung) == 0;
-        if (!seen && rungs < GLA_CUDA_RUNGS) rung[rungs++] = table->row[i].rung;
+        if (!seen && rungs < CLI_CUDA_ROWS) rung[rungs++] = table->row[i].rung;
     }
     return rungs;
 }
 
 /* One panel: the points of every rung, of the same colour in every panel, and the roof. */
 static void write_panel(FILE *to, const bench_gpu_table *table, gla_bench_way way) {
-    const char *rung[GLA_CUDA_RUNGS];
+    const char *rung[CLI_CUDA_ROWS];
     int rungs = rungs_of(table, rung);
     fprintf(to, "$roof << EOD\n");
     int shapes = write_data(to, table, NULL, way);

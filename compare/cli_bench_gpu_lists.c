@@ -60,9 +60,15 @@ int bench_gpu_check_rungs(const char *command, const char *list, const char *(*r
     while (list && *list) {
         bool known = false;
         int length = next_item(&list, &item);
-        for (int i = 0; i < GLA_CUDA_RUNGS; i++) known = known || is_name(item, length, rung_name((gla_cuda_rung)i));
+        for (int i = 0; i < CLI_CUDA_ROWS; i++) {
+            cli_cuda_name name;
+            gla_cuda_rung rung = (gla_cuda_rung)(i / GLA_CUDA_GRADES);
+            known = known ||
+                    is_name(item, length, cli_cuda_grade(rung_name(rung), (gla_cuda_grade)(i % GLA_CUDA_GRADES), name));
+        }
         if (!known)
-            return cli_complain(command, "no rung '%.*s' (recurrent, parallel, chunkwise, fused)", length, item);
+            return cli_complain(command, "no rung '%.*s' (recurrent, parallel, chunkwise[:precise], fused[:precise])",
+                                length, item);
     }
     return CLI_GO_ON;
 }

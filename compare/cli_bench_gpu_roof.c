@@ -15,9 +15,9 @@ static needs forward(double dk, double dv) {
     return (needs){DATA * (2 * dk + 2 * dv) + GATE * dk, 4 * dk * dv + CHUNK * (dk + dv)};
 }
 
-/* q k v g do in, dq dk dv dg out, dg in binary32. */
+/* q k v g do in, dq dk dv dg out, dg as wide as g. */
 static needs backward(double dk, double dv) {
-    return (needs){DATA * (4 * dk + 3 * dv) + GATE * dk + WIDE * dk, 10 * dk * dv + CHUNK * (3 * dk + 2 * dv)};
+    return (needs){DATA * (4 * dk + 3 * dv) + 2 * GATE * dk, 10 * dk * dv + CHUNK * (3 * dk + 2 * dv)};
 }
 
 /* A step has no chunks: the state decays, is written and read. */

@@ -11,6 +11,7 @@
 
 #include "cli_check.h"
 #include "cli_replay.h"
+#include "run_parts.h"
 
 enum { FORWARD = 1u << GLA_O | 1u << GLA_FINAL_STATE };
 
@@ -21,7 +22,7 @@ typedef struct way {
     gla_host_run how;
 } way;
 
-static bool has_gradients(const gla_case *c) { return c->problem.d_o.at || c->problem.d_final_state.at; }
+static bool has_gradients(const gla_case *c) { return gla_has_incoming(&c->problem); }
 
 /* The outputs that are asked for this way. */
 static unsigned outputs_of(const check_settings *s, const gla_case *c, bool backward) {

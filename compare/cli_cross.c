@@ -169,17 +169,44 @@ static gla_status print_row(const settings *s, const gla_problem *p, const gla_t
     return status == GLA_UNSUPPORTED && !s->forms ? GLA_OK : status;
 }
 
+/* A row if the mechanism has this form; *rows counts them. */
+static gla_status print_if_available(const settings *s, const gla_problem *p, const gla_truth *t, const gla_form *form,
+                                     const char *numbers, int *rows, gla_error *err) {
+    if (!gla_form_available(p, form)) return GLA_OK;
+    (*rows)++;
+    return print_row(s, p, t, form, numbers, err);
+}
+
+/* By every route of the gate gradient that the mechanism has, or by its own if it has but one; then with every way to
+ * the inverse, and with bounded gates. */
+static gla_status print_formulation(const settings *s, const gla_problem *p, const gla_truth *t, gla_form form,
+                                    const char *numbers, gla_error *err) {
+    gla_status status = GLA_OK;
+    int rows = 0;
+    gla_form other = form;
+    for (int route = GLA_ROUTE_DEFAULT + 1; route < GLA_ROUTES && status == GLA_OK; route++) {
+        other.route = (gla_gate_route)route;
+        status = print_if_available(s, p, t, &other, numbers, &rows, err);
+    }
+    if (status == GLA_OK && rows == 0) status = print_if_available(s, p, t, &form, numbers, &rows, err);
+    other = form;
+    for (int solver = GLA_SOLVE + 1; solver < GLA_SOLVERS && form.kind != GLA_RECURRENT && status == GLA_OK; solver++) {
+        other.solver = (gla_solver)solver;
+        status = print_if_available(s, p, t, &other, numbers, &rows, err);
+    }
+    form.bounded = true;
+    return status == GLA_OK ? print_if_available(s, p, t, &form, numbers, &rows, err) : status;
+}
+
 static gla_status print_every_form(const settings *s, const gla_problem *p, const gla_truth *t, const char *numbers,
                                    gla_error *err) {
     gla_status status = GLA_OK;
-    for (int kind = 0; kind < GLA_FORMULATIONS; kind++)
-        for (int route = GLA_ROUTE_DEFAULT + 1; route < GLA_ROUTES && status == GLA_OK; route++) {
-            gla_form form;
-            status = gla_form_parse(gla_formulation_names[kind], &form, err);
-            form.route = (gla_gate_route)route;
-            form.backward = true;
-            if (status == GLA_OK) status = print_row(s, p, t, &form, numbers, err);
-        }
+    for (int kind = 0; kind < GLA_FORMULATIONS && status == GLA_OK; kind++) {
+        gla_form form;
+        status = gla_form_parse(gla_formulation_names[kind], &form, err);
+        form.backward = true;
+        if (status == GLA_OK) status = print_formulation(s, p, t, form, numbers, err);
+    }
     return status;
 }
 

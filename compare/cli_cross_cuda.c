@@ -25,7 +25,6 @@ static gla_status print_outputs(const cli_cuda *cuda, const gla_problem *p, cons
 }
 
 gla_status cross_rung(const cli_cuda *cuda, const gla_problem *p, const gla_truth *t, gla_dtype dtype, gla_error *err) {
-    const unsigned forward = 1u << GLA_O | 1u << GLA_FINAL_STATE, all = (1u << GLA_OUTPUTS) - 1;
     cli_cuda_text o_text, d_text;
     gla_dtype dtypes[GLA_INPUTS];
     gla_host_run how;
@@ -37,7 +36,8 @@ gla_status cross_rung(const cli_cuda *cuda, const gla_problem *p, const gla_trut
     const char *o = cli_cuda_form(cuda, how.dtype, false, o_text), *d = cli_cuda_form(cuda, how.dtype, true, d_text);
     if (!o) return gla_fail(err, GLA_UNSUPPORTED, "%s takes no %s", cuda->numbers, gla_dtype_name(dtype));
     bool one = d && strcmp(o, d) == 0;
-    gla_status status = print_outputs(cuda, p, t, dtypes, one ? all : forward, o, err);
-    if (status == GLA_OK && d && !one) status = print_outputs(cuda, p, t, dtypes, all & ~forward, d, err);
+    gla_status status =
+        print_outputs(cuda, p, t, dtypes, one ? GLA_HOST_FORWARD | GLA_HOST_BACKWARD : GLA_HOST_FORWARD, o, err);
+    if (status == GLA_OK && d && !one) status = print_outputs(cuda, p, t, dtypes, GLA_HOST_BACKWARD, d, err);
     return status;
 }

@@ -13,7 +13,7 @@ typedef struct library {
     gla_rung_run *run;
     bool (*device)(gla_host_why why);
     const char *(*rung_name)(gla_cuda_rung rung);
-    const char *(*form_of)(gla_cuda_rung rung, gla_cuda_dtype dtype, int backward);
+    cli_cuda_form_of *form_of;
     const char *(*numbers_of)(gla_cuda_rung rung, gla_cuda_dtype dtype);
 } library;
 
@@ -36,30 +36,50 @@ static int open_library(const char *command, library *x) {
     return find_all(handle, x) ? CLI_GO_ON : cli_cuda_stale(command);
 }
 
+const char *cli_cuda_grade(const char *rung, gla_cuda_grade grade, cli_cuda_name text) {
+    snprintf(text, sizeof(cli_cuda_name), "%.15s%s", rung, grade == GLA_CUDA_PRECISE ? ":precise" : "");
+    return text;
+}
+
 /* Its form in some dtype: what is not built has none. */
-static const char *some_form(const library *x, gla_cuda_rung rung, bool backward) {
+static const char *some_form(const library *x, gla_cuda_rung rung, gla_cuda_grade grade, bool backward) {
     const char *form = NULL;
     for (int dtype = GLA_CUDA_BF16; dtype >= GLA_CUDA_F32 && !form; dtype--)
-        form = x->form_of(rung, (gla_cuda_dtype)dtype, backward);
+        form = x->form_of(rung, grade, (gla_cuda_dtype)dtype, backward);
     return form;
+}
+
+/* Is there a grade of this name, of a rung that is built? Binary32 has one grade, fast. */
+static bool has_grade(const library *x, gla_cuda_rung rung, gla_cuda_grade grade) {
+    const char *fast = some_form(x, rung, GLA_CUDA_FAST, false), *form = some_form(x, rung, grade, false);
+    return form && (grade == GLA_CUDA_FAST || strcmp(form, fast) != 0);
+}
+
+/* "fused:precise" and so on by number, rung after rung: false, there is none. */
+static bool named(const library *x, int i, gla_cuda_rung *rung, gla_cuda_grade *grade, cli_cuda_name name) {
+    *rung = (gla_cuda_rung)(i / GLA_CUDA_GRADES);
+    *grade = (gla_cuda_grade)(i % GLA_CUDA_GRADES);
+    if (!has_grade(x, *rung, *grade)) return false;
+    cli_cuda_grade(x->rung_name(*rung), *grade, name);
+    return true;
 }
 
 static int no_such_rung(const char *command, const library *x, const char *numbers) {
     char known[200] = "";
-    for (int i = 0; i < GLA_CUDA_RUNGS; i++) {
+    cli_cuda each;
+    cli_cuda_name name;
+    for (int i = 0; i < CLI_CUDA_ROWS; i++) {
         size_t used = strlen(known);
-        if (some_form(x, (gla_cuda_rung)i, false))
-            snprintf(known + used, sizeof known - used, "%scuda:%s", used ? ", " : "", x->rung_name((gla_cuda_rung)i));
+        if (named(x, i, &each.rung, &each.grade, name))
+            snprintf(known + used, sizeof known - used, "%scuda:%s", used ? ", " : "", name);
     }
     return cli_complain(command, "no rung '%.40s' (%s)", numbers, known);
 }
 
-static bool rung_named(const library *x, const char *name, gla_cuda_rung *rung) {
-    for (int i = 0; i < GLA_CUDA_RUNGS; i++)
-        if (some_form(x, (gla_cuda_rung)i, false) && strcmp(x->rung_name((gla_cuda_rung)i), name) == 0) {
-            *rung = (gla_cuda_rung)i;
-            return true;
-        }
+static bool find_rung(const library *lib, cli_cuda *x) {
+    cli_cuda_name name;
+    for (int i = 0; i < CLI_CUDA_ROWS; i++)
+        if (named(lib, i, &x->rung, &x->grade, name) && strcmp(name, x->numbers + strlen("cuda:")) == 0) return true;
     return false;
 }
 
@@ -68,7 +88,7 @@ int cli_cuda_open(const char *command, cli_cuda *x) {
     gla_host_why why;
     int ended = open_library(command, &cuda);
     if (ended != CLI_GO_ON) return ended;
-    if (!rung_named(&cuda, x->numbers + strlen("cuda:"), &x->rung)) return no_such_rung(command, &cuda, x->numbers);
+    if (!find_rung(&cuda, x)) return no_such_rung(command, &cuda, x->numbers);
     if (x->segment && x->rung != GLA_CUDA_FUSED)
         return cli_complain(command, "--segment goes with cuda:fused, not with %.40s", x->numbers);
     x->run = cuda.run;
@@ -79,18 +99,21 @@ int cli_cuda_open(const char *command, cli_cuda *x) {
     return CLI_SKIPPED;
 }
 
-size_t cli_cuda_rows(cli_cuda_row rows[GLA_CUDA_RUNGS], gla_host_why here) {
+size_t cli_cuda_rows(cli_cuda_row rows[CLI_CUDA_ROWS], gla_host_why here) {
     library x;
     void *handle;
     size_t count = 0;
     snprintf(here, sizeof(gla_host_why), "no libglassbox_cuda.so of this version beside this program (make cuda)");
     if (!cli_cuda_library_there(&handle) || !find_all(handle, &x)) return 0;
-    for (int i = 0; i < GLA_CUDA_RUNGS; i++) {
-        const char *forward = some_form(&x, (gla_cuda_rung)i, false), *back = some_form(&x, (gla_cuda_rung)i, true);
-        if (!forward) continue;
+    for (int i = 0; i < CLI_CUDA_ROWS; i++) {
+        gla_cuda_rung rung;
+        gla_cuda_grade grade;
+        cli_cuda_name name;
+        if (!named(&x, i, &rung, &grade, name)) continue;
+        const char *back = some_form(&x, rung, grade, true);
         cli_cuda_row *row = &rows[count++];
-        snprintf(row->name, sizeof row->name, "cuda:%s", x.rung_name((gla_cuda_rung)i));
-        snprintf(row->forward, sizeof row->forward, "%s", forward);
+        snprintf(row->name, sizeof row->name, "cuda:%s", name);
+        snprintf(row->forward, sizeof row->forward, "%s", some_form(&x, rung, grade, false));
         snprintf(row->backward, sizeof row->backward, "%s", back ? back : "");
     }
     if (x.device(here)) here[0] = 0;
@@ -98,7 +121,7 @@ size_t cli_cuda_rows(cli_cuda_row rows[GLA_CUDA_RUNGS], gla_host_why here) {
 }
 
 const char *cli_cuda_form(const cli_cuda *x, gla_cuda_dtype dtype, bool backward, cli_cuda_text text) {
-    const char *form = x->form_of(x->rung, dtype, backward);
+    const char *form = x->form_of(x->rung, x->grade, dtype, backward);
     if (!form) return NULL;
     snprintf(text, sizeof(cli_cuda_text), "%s", form);
     if (x->segment && !backward) snprintf(text, sizeof(cli_cuda_text), "%s+split:%lld", form, (long long)x->segment);
@@ -122,7 +145,7 @@ gla_cuda_status cli_cuda_prepare(const cli_cuda *x, const gla_problem *p, const 
                                  gla_host_run *how, gla_host_why why) {
     gla_problem copy = *p;
     gla_dtype data = dtype[GLA_IN_Q];
-    *how = (gla_host_run){.rung = x->rung, .segment = x->segment};
+    *how = (gla_host_run){.rung = x->rung, .grade = x->grade, .segment = x->segment};
     if (p->mechanism && strcmp(p->mechanism->name, "gla") != 0) {
         snprintf(why, sizeof(gla_host_why), "a GPU's rung runs mechanism gla, not %s", p->mechanism->name);
         return GLA_CUDA_UNSUPPORTED;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The GPU's rungs where a command takes a number system: "cuda:recurrent", "cuda:fused". The kernels are
- * in libglassbox_cuda.so beside this program, which needs nvcc to build and is opened only when it is asked for.
+ * The GPU's rungs where a command takes a number system: "cuda:recurrent", "cuda:fused", of the other grade
+ * "cuda:fused:precise". The kernels are in libglassbox_cuda.so beside this program, which needs nvcc to build and is
+ * opened only when it is asked for.
  */
 #ifndef GLASSBOX_CLI_CUDA_H
 #define GLASSBOX_CLI_CUDA_H
@@ -9,13 +10,20 @@
 #include "cli.h"
 #include "judge_rung.h"
 
+typedef const char *cli_cuda_form_of(gla_cuda_rung rung, gla_cuda_grade grade, gla_cuda_dtype dtype, int backward);
+
+/* A rung and a grade as they are typed: "fused", "fused:precise". */
+typedef char cli_cuda_name[24];
+const char *cli_cuda_grade(const char *rung, gla_cuda_grade grade, cli_cuda_name text);
+
 /* A rung, as asked for and as found. */
 typedef struct cli_cuda {
     const char *numbers; /* "cuda:fused" */
     int64_t segment;     /* as in gla_cuda_call; 0: no cut */
     gla_cuda_rung rung;  /* from here on: cli_cuda_open */
+    gla_cuda_grade grade;
     gla_rung_run *run;
-    const char *(*form_of)(gla_cuda_rung rung, gla_cuda_dtype dtype, int backward);
+    cli_cuda_form_of *form_of;
     const char *(*numbers_of)(gla_cuda_rung rung, gla_cuda_dtype dtype);
 } cli_cuda;
 
@@ -44,11 +52,12 @@ int cli_cuda_exit(gla_cuda_status status);
 
 /* A row of glassbox list. */
 typedef struct cli_cuda_row {
-    char name[24], forward[64], backward[64]; /* "cuda:fused", forms; "": it does not run this way */
+    char name[32], forward[64], backward[64]; /* "cuda:fused", forms; "": it does not run this way */
 } cli_cuda_row;
+enum { CLI_CUDA_ROWS = (int)GLA_CUDA_RUNGS * (int)GLA_CUDA_GRADES };
 
-/* The rungs that are built, without a word on stderr; returns how many. here: "", or what keeps them from running on
- * this machine. */
-size_t cli_cuda_rows(cli_cuda_row rows[GLA_CUDA_RUNGS], gla_host_why here);
+/* The rungs that are built, in every grade of their own, without a word on stderr; returns how many. here: "", or what
+ * keeps them from running on this machine. */
+size_t cli_cuda_rows(cli_cuda_row rows[CLI_CUDA_ROWS], gla_host_why here);
 
 #endif

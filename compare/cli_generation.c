@@ -14,6 +14,7 @@ enum {
     KEY_HK,
     KEY_DK,
     KEY_DV,
+    KEY_M,
     KEY_GV,
     KEY_STATE,
     KEY_VARLEN,
@@ -24,12 +25,12 @@ enum {
     KEY_AWKWARD
 };
 static const struct argp_option table[] = {
-    {"mechanism", 'm', "NAME", 0, "Default gla (see list)", 3},
+    {"mechanism", 'm', "NAME", 0, "Default gla (see list), its conventions behind it: mlstm,gate=sigmoid", 3},
     {"family", 'f', "NAME", 0, "A family of glassbox list, or all (default mild)", 3},
     {"level", 'l', "LEVEL", 0, "quick: every family once; full: every family ten times, --awkward 64", 3},
     {"n", 'n', "N", 0, "Cases per family, with seeds S, S+1, ... (default 1)", 3},
     {"seed", 's', "S", 0, "First seed (default 1)", 3},
-    {"dtype", KEY_DTYPE, "TYPE", 0, "Element type of q k v do (default BF16); gates and states are F32", 3},
+    {"dtype", KEY_DTYPE, "TYPE", 0, "Element type of q k v do (default BF16); gates, weights and states are F32", 3},
     {"forward", KEY_FORWARD, NULL, 0, "Leave out do and dfinal_state", 3},
     {"no-do", KEY_NO_DO, NULL, 0, "Leave out do alone", 3},
     {"B", KEY_B, "N", 0, "Batch (default 1)", 4},
@@ -38,6 +39,7 @@ static const struct argp_option table[] = {
     {"Hk", KEY_HK, "N", 0, "Heads of k and g, a divisor of H (default H)", 4},
     {"dk", KEY_DK, "N", 0, "Key channels (default 20)", 4},
     {"dv", KEY_DV, "N", 0, "Value channels (default 24)", 4},
+    {"M", KEY_M, "N", 0, "Slots, where the mechanism has them (default 7)", 4},
     {"value-gate", KEY_GV, NULL, 0, "gv too", 4},
     {"initial-state", KEY_STATE, NULL, 0, "initial_state too", 4},
     {"varlen", KEY_VARLEN, NULL, 0, "Packed sequences, empty ones among them", 4},
@@ -57,8 +59,8 @@ static error_t parse_level(struct argp_state *state, const char *text, cli_gener
 
 static error_t parse_size(int key, const char *argument, struct argp_state *state) {
     cli_generation *g = state->input;
-    static const char *const label[] = {"--B", "--T", "--H", "--Hk", "--dk", "--dv"};
-    int64_t *const size[] = {&g->spec.B, &g->spec.T, &g->spec.H, &g->spec.Hk, &g->spec.dk, &g->spec.dv};
+    static const char *const label[] = {"--B", "--T", "--H", "--Hk", "--dk", "--dv", "--M"};
+    int64_t *const size[] = {&g->spec.B, &g->spec.T, &g->spec.H, &g->spec.Hk, &g->spec.dk, &g->spec.dv, &g->spec.M};
     return cli_integer(state, label[key - KEY_B], argument, 1, INT32_MAX, size[key - KEY_B]);
 }
 
@@ -77,7 +79,7 @@ static bool parse_switch(int key, gla_case_spec *spec) {
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     cli_generation *g = state->input;
-    if (key >= KEY_B && key <= KEY_DV) return parse_size(key, argument, state);
+    if (key >= KEY_B && key <= KEY_M) return parse_size(key, argument, state);
     if (parse_switch(key, &g->spec)) return 0;
     switch (key) {
     case 'm':
@@ -147,8 +149,7 @@ gla_case_spec cli_generation_spec(const cli_generation *g, int64_t index) {
 gla_status cli_generation_file(const cli_generation *g, const gla_generated *made, gla_tensor_file *file,
                                gla_error *err) {
     gla_dtype dtype[GLA_INPUTS];
-    for (int i = 0; i < GLA_INPUTS; i++) dtype[i] = g->dtype;
-    dtype[GLA_IN_GK] = dtype[GLA_IN_GV] = dtype[GLA_IN_INITIAL_STATE] = dtype[GLA_IN_DFINAL_STATE] = GLA_F32;
+    for (int i = 0; i < GLA_INPUTS; i++) dtype[i] = gla_is_wide_input((gla_input)i) ? GLA_F32 : g->dtype;
     char seed[32];
     gla_flag_text flags;
     snprintf(seed, sizeof seed, "%" PRIu64, made->spec.seed);
@@ -163,11 +164,13 @@ gla_status cli_generation_file(const cli_generation *g, const gla_generated *mad
 }
 
 void cli_generation_command(const gla_case_spec *s, char *text, size_t size) {
+    char slots[32] = "";
+    if (s->M) snprintf(slots, sizeof slots, " --M %" PRId64, s->M);
     snprintf(text, size,
              "glassbox gen%s%s --family %s --seed %" PRIu64 " --B %" PRId64 " --T %" PRId64 " --H %" PRId64
-             " --Hk %" PRId64 " --dk %" PRId64 " --dv %" PRId64 " --dtype %s%s%s%s%s%s -o cases",
+             " --Hk %" PRId64 " --dk %" PRId64 " --dv %" PRId64 "%s --dtype %s%s%s%s%s%s -o cases",
              s->mechanism ? " --mechanism " : "", s->mechanism ? s->mechanism : "", s->family, s->seed, s->B, s->T,
-             s->H, s->Hk, s->dk, s->dv, s->dtype->name, s->gv ? " --value-gate" : "",
+             s->H, s->Hk, s->dk, s->dv, slots, s->dtype->name, s->gv ? " --value-gate" : "",
              s->initial_state ? " --initial-state" : "", s->varlen ? " --varlen" : "", s->reverse ? " --reverse" : "",
              !s->backward ? " --forward"
              : s->no_do   ? " --no-do"

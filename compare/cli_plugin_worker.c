@@ -101,7 +101,7 @@ static void ask_info(const plugin_calls *calls) {
     a->stage = GLA_STAGE_INFO;
     const struct glassbox_info *info = calls->info();
     if (!info) refuse("glassbox_plugin_info returned NULL");
-    if (info->abi_version != GLASSBOX_ABI_VERSION) {
+    if (info->abi_version < 1 || info->abi_version > GLASSBOX_ABI_VERSION) {
         snprintf(text, sizeof text, "it speaks version %u of the interface, this program version %u", info->abi_version,
                  (unsigned)GLASSBOX_ABI_VERSION);
         refuse(text);
@@ -133,12 +133,13 @@ static struct glassbox_output output_of(const gla_shared_tensor *t) {
     return x;
 }
 
-static struct glassbox_problem problem_of(const gla_plugin_request *r, int pass, char *reason, size_t size) {
+static struct glassbox_problem problem_of(const gla_plugin_request *r, int pass, uint32_t version, char *reason,
+                                          size_t size) {
     const gla_shared_tensor *in = r->in, *out = r->out[pass];
     reason[0] = 0;
     return (struct glassbox_problem){
         .size = sizeof(struct glassbox_problem),
-        .version = GLASSBOX_ABI_VERSION,
+        .version = version,
         .mechanism = r->mechanism,
         .B = r->B,
         .T = r->T,
@@ -157,7 +158,20 @@ static struct glassbox_problem problem_of(const gla_plugin_request *r, int pass,
                 output_of(&out[GLA_DK]), output_of(&out[GLA_DV]), output_of(&out[GLA_DGK]), output_of(&out[GLA_DGV]),
                 output_of(&out[GLA_DINITIAL_STATE])},
         .reason = reason,
-        .reason_size = size};
+        .reason_size = size,
+        .M = r->M,
+        .more = {input_of(&in[GLA_IN_BETA]), input_of(&in[GLA_IN_I]), input_of(&in[GLA_IN_F]),
+                 input_of(&in[GLA_IN_INITIAL_N]), input_of(&in[GLA_IN_INITIAL_M]), input_of(&in[GLA_IN_DFINAL_N]),
+                 input_of(&in[GLA_IN_U]), input_of(&in[GLA_IN_LOWER_BOUND]), input_of(&in[GLA_IN_DT]),
+                 input_of(&in[GLA_IN_A_LOG]), input_of(&in[GLA_IN_D]), input_of(&in[GLA_IN_DT_BIAS]),
+                 input_of(&in[GLA_IN_Z]), input_of(&in[GLA_IN_S]), input_of(&in[GLA_IN_INITIAL_KEYS]),
+                 input_of(&in[GLA_IN_DFINAL_KEYS])},
+        .more_out = {output_of(&out[GLA_FINAL_N]), output_of(&out[GLA_FINAL_M]), output_of(&out[GLA_FINAL_KEYS]),
+                     output_of(&out[GLA_DBETA]), output_of(&out[GLA_DI]), output_of(&out[GLA_DF]),
+                     output_of(&out[GLA_DINITIAL_N]), output_of(&out[GLA_DINITIAL_M]), output_of(&out[GLA_DU]),
+                     output_of(&out[GLA_DLOWER_BOUND]), output_of(&out[GLA_DDT]), output_of(&out[GLA_DA_LOG]),
+                     output_of(&out[GLA_DD]), output_of(&out[GLA_DDT_BIAS]), output_of(&out[GLA_DZ]),
+                     output_of(&out[GLA_DS]), output_of(&out[GLA_DINITIAL_KEYS])}};
 }
 
 /* A workspace between closed pages, full of poison; its canary is checked after the pass. */
@@ -199,7 +213,7 @@ static int64_t heap_in_use(void) {
 static int run_pass(const plugin_calls *calls, const gla_plugin_request *r, int pass) {
     gla_plugin_answer *a = &shared->answer;
     char reason[sizeof a->text];
-    struct glassbox_problem p = problem_of(r, pass, reason, sizeof reason);
+    struct glassbox_problem p = problem_of(r, pass, shared->answer.info.abi_version, reason, sizeof reason);
     a->stage = GLA_STAGE_WORKSPACE;
     a->workspace = calls->workspace ? calls->workspace(&p) : 0;
     if (a->workspace < 0 || a->workspace > (int64_t)1 << 40) {
@@ -207,7 +221,7 @@ static int run_pass(const plugin_calls *calls, const gla_plugin_request *r, int 
         refuse(reason);
     }
     workspace w = open_workspace(a->workspace, r->poison[pass]);
-    p = problem_of(r, pass, reason, sizeof reason);
+    p = problem_of(r, pass, shared->answer.info.abi_version, reason, sizeof reason);
     a->stage = GLA_STAGE_RUN;
     a->code = calls->run(&p, w.map ? w.map + w.place.at : NULL, (size_t)a->workspace);
     reason[sizeof reason - 1] = 0;

@@ -26,8 +26,8 @@ enum { KEY_DTYPE = 256, KEY_SEGMENT };
 static const struct argp_option table[] = {
     {"form", 'f', "FORM", 0,
      "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], "
-     "chunkwise-paired[:C[:LIMIT]], chunkwise-factored[:C], then +materialised, +split:L, +ROUTE "
-     "(default recurrent)",
+     "chunkwise-paired[:C[:LIMIT]], chunkwise-factored[:C], then +materialised, +precise, +split:L, "
+     "+ut +ut-blocked +ut-product +bounded (delta rule), +ROUTE (default recurrent)",
      0},
     {"numbers", 'n', "SYSTEM", 0,
      "binary64, binary32, mpfr:P, interval:P, bf16, f16, tf32, e4m3, e5m2, format:p:emin:emax, with /rz ... /sr:SEED, "
@@ -219,7 +219,7 @@ static int run_on(const settings *s, const cli_cuda *cuda, const gla_case *c, gl
                    .numbers = s->numbers,
                    .replay = cuda->numbers_of(cuda->rung, how.dtype)};
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        bool wide = gla_is_state_output((gla_output)i) || i == GLA_DGK;
+        bool wide = gla_is_wide_output((gla_output)i);
         from.dtype[i] = !s->as_it_is ? s->dtype : wide ? GLA_F32 : c->input_dtype[GLA_IN_Q];
     }
     gla_status status = s->output ? save(s, c, &from, &result, &err) : GLA_OK;

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "run_parts.h"
 #include "truth.h"
 
 static const char name[] = "truth";
@@ -148,7 +149,7 @@ static gla_status compute(const settings *s, const gla_problem *p, gla_truth *t,
     cli_progress bar = cli_progress_start(name);
     const gla_truth_options how = {.target = s->target,
                                    .rounding = GLA_RN,
-                                   .backward = s->backward || p->d_o.at || p->d_final_state.at,
+                                   .backward = s->backward || gla_has_incoming(p),
                                    .cap_bits = (long)s->cap_bits,
                                    .threads = (int)s->threads,
                                    .progress = cli_progress_step,

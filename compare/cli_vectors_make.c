@@ -19,7 +19,7 @@ const char *const cli_vector_profiles[] = {"chunk-bf16", "f32", NULL};
 
 /* As kernels store: with bf16 operands all but states and gate gradients in bf16. */
 gla_dtype cli_vector_stored(const char *profile, gla_output output) {
-    bool wide = gla_is_state_output(output) || output == GLA_DGK || output == GLA_DGV;
+    bool wide = gla_is_wide_output(output);
     return strcmp(profile, "chunk-bf16") == 0 && !wide ? GLA_BF16 : GLA_F32;
 }
 
@@ -184,8 +184,10 @@ static json_t *profiles_of(void) {
     for (int i = 0; cli_vector_profiles[i]; i++) {
         json_t *stored = json_object();
         for (int o = 0; o < GLA_OUTPUTS; o++)
-            json_object_set_new(stored, gla_output_names[o],
-                                json_string(gla_dtype_name(cli_vector_stored(cli_vector_profiles[i], (gla_output)o))));
+            if (gla_mechanism_named("gla")->outputs & 1u << o) /* all vectors are of gla */
+                json_object_set_new(
+                    stored, gla_output_names[o],
+                    json_string(gla_dtype_name(cli_vector_stored(cli_vector_profiles[i], (gla_output)o))));
         json_object_set_new(
             all, cli_vector_profiles[i],
             json_pack("{s:s, s:o}", "what", gla_profile_named(cli_vector_profiles[i])->what, "stored", stored));

@@ -12,15 +12,16 @@
 
 #include "../fast/cpu/threads.h"
 #include "diagnose_trial.h"
+#include "gauge.h"
 
 enum { FEWEST = 8 }; /* elements compared: fewer may be near by chance */
 enum { CLOSER = 8 }; /* a prediction this many times nearer than the truth is accepted (rms, in units of the bound) */
 
 enum { FORWARD = 1 << GLA_O | 1 << GLA_FINAL_STATE };
 
-static const gla_hypothesis *const tables[] = {gla_altered_problems, gla_altered_carries, gla_altered_gates,
-                                               gla_altered_layouts,  gla_altered_order,   gla_altered_gradients,
-                                               gla_altered_outputs};
+static const gla_hypothesis *const tables[] = {gla_altered_conventions, gla_altered_problems, gla_altered_carries,
+                                               gla_altered_gates,       gla_altered_layouts,  gla_altered_order,
+                                               gla_altered_gradients,   gla_altered_outputs,  gla_altered_delta};
 enum { TABLES = sizeof tables / sizeof *tables };
 
 /* ---- one hypothesis ---- */
@@ -38,6 +39,7 @@ typedef struct attempt {
 typedef struct distances {
     double truth, prediction;             /* rms */
     double worst_truth, worst_prediction; /* greatest */
+    bool few;                             /* too few elements to say anything */
 } distances;
 
 static distances measure(const gla_subject *s, gla_output name, const double *value) {
@@ -55,7 +57,7 @@ static distances measure(const gla_subject *s, gla_output name, const double *va
         d.worst_prediction = fmax(d.worst_prediction, near);
         compared++;
     }
-    if (compared < FEWEST) return (distances){0, INFINITY, 0, INFINITY};
+    if (compared < FEWEST) return (distances){0, INFINITY, 0, INFINITY, true};
     d.truth = sqrt(d.truth / (double)compared);
     d.prediction = sqrt(d.prediction / (double)compared);
     return d;
@@ -69,7 +71,7 @@ static void weigh_prediction(const gla_trial *t, unsigned silent, attempt *a) {
         distances d = measure(t->s, (gla_output)i, t->value[i]);
         double closer = fmin(d.truth / d.prediction, 1e12);
         if (!t->s->out[i].fails) {
-            if (!(d.worst_prediction <= 2)) a->contradicts |= 1u << i; /* from 1, where the candidate may be */
+            if (!d.few && !(d.worst_prediction <= 2)) a->contradicts |= 1u << i; /* from 1, where it may be */
         } else if (closer >= CLOSER || (closer > 1 && d.worst_prediction <= 1 && d.worst_truth > 2)) {
             a->explains |= 1u << i;
             logs += log(closer);
@@ -201,7 +203,7 @@ static void worst_block(const gla_problem *p, const gla_candidate *c, const gla_
     int64_t heads = gla_unit_heads(p);
     int64_t most = 0;
     int best = -1;
-    for (int64_t block = 0; block < p->N * (p->H / heads); block++) {
+    for (int64_t block = 0; block < p->N / gla_unit_sequences(p) * (p->H / heads); block++) {
         gla_part part = gla_part_of(p, block / (p->H / heads), block % (p->H / heads) * heads, heads);
         int64_t bad = 0;
         for (int i = 0; i < GLA_OUTPUTS && part.problem.T > 0; i++) {
@@ -232,9 +234,9 @@ static gla_status find_cause(const gla_subject *s, const gla_profile *declared, 
     return GLA_OK;
 }
 
-gla_status gla_diagnose(const gla_problem *p, const gla_candidate *candidate, const gla_truth *truth,
-                        const gla_judgement *judgement, unsigned only, int threads, gla_diagnosis *out,
-                        gla_error *err) {
+static gla_status diagnose(const gla_problem *p, const gla_candidate *candidate, const gla_truth *truth,
+                           const gla_judgement *judgement, unsigned only, int threads, gla_diagnosis *out,
+                           gla_error *err) {
     unsigned judged = 0, failing = 0, replayed = 0;
     int64_t n = 0, head = 0;
     memset(out, 0, sizeof *out);
@@ -250,7 +252,7 @@ gla_status gla_diagnose(const gla_problem *p, const gla_candidate *candidate, co
         out->explains = replayed;
     }
     if (!failing) return GLA_OK;
-    gla_diagnose_places(judgement, candidate, truth, judged, out);
+    gla_diagnose_places(p, judgement, candidate, truth, judged, out);
     worst_block(p, candidate, truth, failing, &n, &head);
     gla_subject subject;
     gla_status status = gla_subject_open(p, candidate, truth, judged, n, head, &subject);
@@ -261,4 +263,17 @@ gla_status gla_diagnose(const gla_problem *p, const gla_candidate *candidate, co
     if (status == GLA_OK) status = find_cause(&subject, judgement->profile, only, threads, out);
     gla_subject_close(&subject);
     return status == GLA_OK ? GLA_OK : gla_fail(err, status, "no diagnosis: %s", gla_status_text(status));
+}
+
+/* Of the states as they were judged. */
+gla_status gla_diagnose(const gla_problem *p, const gla_candidate *candidate, const gla_truth *truth,
+                        const gla_judgement *judgement, unsigned only, int threads, gla_diagnosis *out,
+                        gla_error *err) {
+    gla_candidate own = *candidate;
+    gla_bounds none[GLA_OUTPUTS] = {{0}};
+    double *regauged[GLA_OUTPUTS] = {NULL};
+    gla_status status = gla_gauge_apply(p, truth, &own, none, regauged, err);
+    if (status == GLA_OK) status = diagnose(p, &own, truth, judgement, only, threads, out, err);
+    for (int i = 0; i < GLA_OUTPUTS; i++) free(regauged[i]);
+    return status;
 }

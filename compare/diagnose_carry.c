@@ -152,7 +152,7 @@ static bool is_gated(const gla_problem *p) { return p->gk.at || p->gv.at || gla_
 static bool carried(gla_trial *t, fault forward, fault backward) {
     int64_t C = chunk_sizes[t->variant % CHUNK_SIZES];
     carry c;
-    if (!possible(t->s, C, forward, backward)) return false;
+    if (!gla_is_plain(&t->p) || !possible(t->s, C, forward, backward)) return false;
     if ((forward == UNDECAYED || backward == UNDECAYED) && !is_gated(&t->p)) return false;
     if (backward != RIGHT && !t->s->backward) return false;
     if (!cut(t, C, &c)) return false;
@@ -170,7 +170,7 @@ enum { TAIL_FAULTS = 4, SUBCHUNK = 16 };
 /* The chunk of `rest` tokens decays the state as one of C tokens would, or not at all. */
 static bool tail_decay(gla_trial *t, int64_t C, int64_t rest, bool full) {
     carry c;
-    double *S = gla_trial_want(t, GLA_FINAL_STATE);
+    double *S = gla_is_plain(&t->p) ? gla_trial_want(t, GLA_FINAL_STATE) : NULL;
     if (!S || !is_gated(&t->p) || !cut(t, C, &c)) return false;
     fill_forward(t->s, &c, RIGHT);
     for (int64_t i = 0; i < c.state; i++) {

@@ -10,7 +10,7 @@
 
 /* Is it an output over tokens that fails? */
 static bool fails_by_token(const gla_subject *s, int name) {
-    return s->out[name].got && s->out[name].fails && !gla_is_state_output((gla_output)name);
+    return s->out[name].got && s->out[name].fails && gla_output_has_tokens(&s->p, (gla_output)name);
 }
 
 static bool bad_at(const gla_subject *s, gla_output name, int64_t i) {

@@ -110,7 +110,7 @@ static bool one_gate_ignored(gla_trial *t) {
 static bool log_as_factor(gla_trial *t) {
     gla_problem *p = &t->p;
     double *S, *last;
-    if (gla_mechanism_of(p)->gate_per_head) return false;
+    if (gla_input_axes(gla_mechanism_of(p), GLA_IN_GK) != GLA_PER_KEY) return false;
     if (!p->gk.at || p->gv.at || p->gk.heads != p->q.heads || p->gk.heads != p->k.heads) return false;
     double *g = gla_trial_edit(t, GLA_IN_GK), *q = gla_trial_edit(t, GLA_IN_Q), *k = gla_trial_edit(t, GLA_IN_K);
     int64_t width = p->gk.heads * p->dk;
@@ -162,8 +162,9 @@ static bool write_then_decay(gla_trial *t) {
         if (!gate->at) continue;
         if (gate->heads != x->heads) return false;
         double *to = gla_trial_edit(t, written[a]);
-        int64_t count = to ? count_of(&t->p, written[a]) : 0, each = to ? count / count_of(&t->p, gates[a]) : 1;
-        for (int64_t i = 0; i < count; i++) to[i] *= exp(gate->at[i / each]);
+        int64_t count = to ? count_of(&t->p, written[a]) : 0, gated = count_of(&t->p, gates[a]);
+        if (count % gated != 0) return false; /* a gate of slots */
+        for (int64_t i = 0; i < count; i++) to[i] *= exp(gate->at[i / (count / gated)]);
         any = true;
     }
     return any && gla_trial_run(t);

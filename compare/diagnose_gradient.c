@@ -14,7 +14,7 @@ enum { MOST_TOKENS = 8 }; /* fewer tokens than this say nothing about a constant
 
 /* end[D] += row (dgk) or column (dgv) sums of dfinal_state * final_state [dk,dv]; D = 1 for a gate per head: all. */
 static void add_end(const gla_problem *p, gla_output name, const double *S, const double *F, double *end) {
-    bool one = gla_mechanism_of(p)->gate_per_head;
+    bool one = gla_gate_per_head(gla_mechanism_of(p));
     for (int64_t i = 0; i < p->dk; i++)
         for (int64_t j = 0; j < p->dv; j++)
             end[one ? 0 : name == GLA_DGK ? i : j] += S[i * p->dv + j] * F[i * p->dv + j];
@@ -46,7 +46,7 @@ static bool gate_gradient_end(gla_trial *t) {
     static const int64_t sizes[END_CHUNKS] = {0, 64, 128, 32};
     int64_t what = t->variant % END_FAULTS, C = sizes[t->variant / END_FAULTS], H = t->s->whole->H;
     int64_t first = C ? (t->p.T - 1) / C * C : 0;
-    if (!t->p.d_final_state.at || (C && first == 0)) return false;
+    if (!gla_is_plain(&t->p) || !t->p.d_final_state.at || (C && first == 0)) return false;
     for (int i = GLA_DGK; i <= GLA_DGV; i++) {
         int64_t D = t->s->out[i].shape[3], width = D * t->s->out[i].shape[2];
         double *to = t->s->out[i].shape[2] == t->p.H ? gla_trial_want(t, (gla_output)i) : NULL;

@@ -50,7 +50,7 @@ static bool other_sequence(gla_trial *t) {
     int64_t which = t->variant / BORROWED, N = s->whole->N;
     int64_t n = which == 0 ? 0 : (s->n + (which == 1 ? N - 1 : 1)) % N;
     if (n == s->n || (which > 0 && n == 0)) return false;
-    if (!gla_is_state_input(name) && gla_sequence_at(s->whole, n).length != s->p.T) return false;
+    if (gla_input_has_tokens(s->whole, name) && gla_sequence_at(s->whole, n).length != s->p.T) return false;
     snprintf(t->sentence, sizeof t->sentence, "sequence %d was computed with %s of sequence %d", (int)s->n,
              gla_input_names[name], (int)n);
     return borrow(t, name, n, s->head);
@@ -63,7 +63,8 @@ static bool take_modulo(gla_trial *t, gla_input name) {
     int64_t heads = gla_problem_input(&whole, name)->heads, H = t->p.H, shape[4];
     gla_input_shape(&whole, name, shape);
     bool state = gla_is_state_input(name);
-    int64_t rows = state ? 1 : t->p.T, size = state ? shape[2] * shape[3] : shape[3];
+    int64_t rows = state || !gla_input_has_tokens(&whole, name) ? 1 : t->p.T,
+            size = state ? shape[2] * shape[3] : shape[3];
     if (!gla_problem_input(&whole, name)->at || heads == whole.H || heads == 1) return false;
     const double *at = gla_load_input(&whole, name, s->n, 0, whole.H, &t->memory);
     double *to = gla_memory_take(&t->memory, rows * H * size);
@@ -97,7 +98,8 @@ static bool heads_modulo(gla_trial *t) {
 static bool axes_exchanged(gla_trial *t) {
     const gla_problem *w = t->s->whole;
     gla_problem p = *w;
-    if (w->T == 1 || t->s->head == 0 || w->cu_seqlens || w->reverse || t->s->heads > 1) return false;
+    if (!gla_is_plain(w) || w->T == 1 || t->s->head == 0 || w->cu_seqlens || w->reverse || t->s->heads > 1)
+        return false;
     p.T = w->H;
     p.H = w->T;
     p.scale = gla_scale_of(w);
@@ -113,7 +115,7 @@ static bool axes_exchanged(gla_trial *t) {
     double *all[GLA_OUTPUTS] = {0};
     if (!gla_trial_outputs(t, &p, all)) return false;
     for (int i = 0; i < GLA_OUTPUTS; i++) { /* [B,H,T,D] of the exchanged problem back into the subject */
-        if (gla_is_state_output((gla_output)i) || !all[i] || t->s->out[i].count == 0) continue;
+        if (!gla_output_has_tokens(w, (gla_output)i) || !all[i] || t->s->out[i].count == 0) continue;
         int64_t D = t->s->out[i].shape[3];
         t->value[i] = gla_memory_take(&t->memory, t->s->out[i].count);
         for (int64_t row = 0; t->value[i] && row < w->T; row++)
@@ -127,13 +129,14 @@ static bool axes_exchanged(gla_trial *t) {
 static bool heads_first(gla_trial *t) {
     const gla_problem *w = t->s->whole;
     gla_problem p = *w;
-    if (w->T == 1 || w->H == 1 || w->cu_seqlens || w->reverse || t->s->heads > 1) return false;
+    if (gla_unit_sequences(w) > 1 || w->T == 1 || w->H == 1 || w->cu_seqlens || w->reverse || t->s->heads > 1)
+        return false;
     p.scale = gla_scale_of(w);
     for (int i = 0; i < GLA_INPUTS; i++) {
         gla_tensor *x = gla_problem_input(&p, (gla_input)i);
         int64_t shape[4];
         gla_input_shape(&p, (gla_input)i, shape);
-        if (!x->at || gla_is_state_input((gla_input)i)) continue;
+        if (!x->at || !gla_input_has_tokens(w, (gla_input)i)) continue;
         if (x->stride[2] != shape[3] || x->stride[1] != shape[2] * shape[3] || x->heads != w->H) return false;
         x->stride[1] = shape[3];
         x->stride[2] = w->T * shape[3];
@@ -143,14 +146,16 @@ static bool heads_first(gla_trial *t) {
              t->variant == 0 ? " and written" : "", t->variant == 0 ? "" : ", though written right");
     if (!gla_trial_outputs(t, &p, all)) return false;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        if (!all[i] || t->s->out[i].count == 0) continue;
+        bool tokens = gla_output_has_tokens(w, (gla_output)i),
+             state = gla_input_axes(gla_mechanism_of(w), gla_output_like((gla_output)i)) == GLA_STATE;
+        if (!all[i] || t->s->out[i].count == 0 || !(tokens || state)) continue;
         int64_t D = t->s->out[i].shape[3], T = w->T, H = w->H, n = t->s->n;
         double *to = t->value[i] = gla_memory_take(&t->memory, t->s->out[i].count);
         for (int64_t row = 0; to && row < t->s->out[i].count / D; row++) {
             int64_t flat = row * H + t->s->head; /* of B's part: which [token,head] row the memory holds there */
-            int64_t from = gla_is_state_output((gla_output)i) ? (n * H + t->s->head) * w->dk + row
-                           : t->variant == 0                  ? n * T * H + flat % T * H + flat / T
-                                                              : n * T * H + flat;
+            int64_t from = state             ? (n * H + t->s->head) * w->dk + row
+                           : t->variant == 0 ? n * T * H + flat % T * H + flat / T
+                                             : n * T * H + flat;
             memcpy(to + row * D, all[i] + from * D, (size_t)D * sizeof(double));
         }
     }

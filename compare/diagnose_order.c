@@ -28,7 +28,7 @@ static bool stagger(gla_trial *t, int64_t read, int64_t written) {
     t->p.T = was.T + 1;
     for (int i = 0; i < GLA_INPUTS; i++) {
         gla_tensor *x = gla_problem_input(&t->p, (gla_input)i);
-        if (gla_is_state_input((gla_input)i) || !x->at) continue;
+        if (!gla_input_has_tokens(&was, (gla_input)i) || !x->at) continue;
         int64_t width = width_of(&was, (gla_input)i), by = is_reader((gla_input)i) ? read : written;
         double *to = gla_memory_take(&t->memory, (was.T + 1) * width);
         if (!to) return false;
@@ -41,7 +41,7 @@ static bool stagger(gla_trial *t, int64_t read, int64_t written) {
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!all[i] || t->s->out[i].count == 0) continue;
         int64_t width = t->s->out[i].shape[2] * t->s->out[i].shape[3];
-        int64_t by = gla_is_state_output((gla_output)i) ? 0 : i == GLA_O || i == GLA_DQ ? read : written;
+        int64_t by = !gla_output_has_tokens(&was, (gla_output)i) ? 0 : i == GLA_O || i == GLA_DQ ? read : written;
         t->value[i] = all[i] + by * width;
     }
     return true;
@@ -59,6 +59,7 @@ typedef struct rows {
 
 static bool rows_of(gla_trial *t, rows *x) {
     const gla_problem *p = &t->p;
+    if (!gla_is_plain(p)) return false;
     const gla_tensor *all[] = {&p->q, &p->k, &p->v, &p->gk, &p->gv, &p->d_o};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i]->at && all[i]->heads != p->H) return false;
@@ -165,14 +166,14 @@ static bool other_direction(gla_trial *t) {
     for (int i = 0; i < GLA_INPUTS; i++) {
         gla_tensor *x = gla_problem_input(&t->p, (gla_input)i);
         const double *from = x->at;
-        double *to = gla_is_state_input((gla_input)i) ? NULL : gla_trial_edit(t, (gla_input)i);
+        double *to = !gla_input_has_tokens(&t->p, (gla_input)i) ? NULL : gla_trial_edit(t, (gla_input)i);
         if (to) turn(from, to, t->p.T, width_of(&t->p, (gla_input)i));
     }
     double *all[GLA_OUTPUTS] = {0};
     if (t->p.T == 1 || !gla_trial_outputs(t, &t->p, all)) return false;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         t->value[i] = all[i];
-        if (!all[i] || gla_is_state_output((gla_output)i) || t->s->out[i].count == 0) continue;
+        if (!all[i] || !gla_output_has_tokens(&t->p, (gla_output)i) || t->s->out[i].count == 0) continue;
         t->value[i] = gla_memory_take(&t->memory, t->s->out[i].count);
         if (!t->value[i]) return false;
         turn(all[i], t->value[i], t->p.T, t->s->out[i].shape[2] * t->s->out[i].shape[3]);
@@ -187,10 +188,13 @@ static bool other_direction(gla_trial *t) {
 static bool boundaries_ignored(gla_trial *t) {
     const gla_subject *s = t->s;
     gla_problem p = *s->whole;
-    if (!p.cu_seqlens || p.N < 2) return false;
+    if (!p.cu_seqlens || p.N < 2 || gla_unit_sequences(&p) > 1) return false;
     int64_t first = p.reverse ? p.N - 1 : 0, last = p.N - 1 - first, N = p.N;
-    if (p.initial_state.at) p.initial_state.at += first * p.initial_state.stride[0];
-    if (p.d_final_state.at) p.d_final_state.at += last * p.d_final_state.stride[0];
+    for (int i = 0; i < GLA_INPUTS; i++) {
+        gla_tensor *x = gla_problem_input(&p, (gla_input)i);
+        bool incoming = i == GLA_IN_DFINAL_STATE || i == GLA_IN_DFINAL_N || i == GLA_IN_DFINAL_KEYS;
+        if (x->at && gla_is_state_input((gla_input)i)) x->at += (incoming ? last : first) * x->stride[0];
+    }
     p.T = p.cu_seqlens[N];
     p.cu_seqlens = NULL;
     p.N = 1;
@@ -199,7 +203,7 @@ static bool boundaries_ignored(gla_trial *t) {
     double *all[GLA_OUTPUTS] = {0};
     if (own.length == p.T || !gla_trial_outputs(t, &part.problem, all)) return false;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        if (!all[i] || gla_is_state_output((gla_output)i) || s->out[i].count == 0) continue;
+        if (!all[i] || !gla_output_has_tokens(&p, (gla_output)i) || s->out[i].count == 0) continue;
         int64_t width = s->out[i].shape[2] * s->out[i].shape[3];
         t->value[i] = gla_memory_take(&t->memory, s->out[i].count);
         for (int64_t r = 0; t->value[i] && r < own.length; r++)

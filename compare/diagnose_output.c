@@ -61,7 +61,7 @@ static bool equals_output(gla_trial *t) {
 static bool shifted(gla_trial *t) {
     bool late = t->variant == 0;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        if (gla_is_state_output((gla_output)i) || t->s->p.T < MOST_TOKENS) continue;
+        if (!gla_output_has_tokens(&t->p, (gla_output)i) || t->s->p.T < MOST_TOKENS) continue;
         double *to = gla_trial_want(t, (gla_output)i);
         int64_t width = t->s->out[i].shape[2] * t->s->out[i].shape[3], most = t->s->out[i].count - width;
         if (!to) continue;
@@ -78,8 +78,8 @@ static bool shifted(gla_trial *t) {
 
 static bool states_transposed(gla_trial *t) {
     static const gla_output states[] = {GLA_FINAL_STATE, GLA_DINITIAL_STATE};
-    int64_t dk = t->p.dk, dv = t->p.dv, size = dk * dv;
     for (int a = 0; a < 2; a++) {
+        int64_t dk = t->s->out[states[a]].shape[2], dv = t->s->out[states[a]].shape[3], size = dk * dv;
         double *to = gla_trial_want(t, states[a]);
         const double *from = t->s->out[states[a]].want;
         for (int64_t i = 0, count = to && size > 1 ? t->s->out[states[a]].count : 0; i < count; i++) {
@@ -96,7 +96,7 @@ static bool written_heads_first(gla_trial *t) {
     int64_t T = w->T, n = t->s->n;
     if (T == 1 || w->H == 1 || w->cu_seqlens || w->reverse || t->s->heads > 1) return false;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        if (gla_is_state_output((gla_output)i) || t->s->out[i].count == 0) continue;
+        if (!gla_output_has_tokens(&t->p, (gla_output)i) || t->s->out[i].count == 0) continue;
         int64_t H = t->s->truth->tensor[i].shape[2], D = t->s->out[i].shape[3];
         double *to = gla_trial_want(t, (gla_output)i);
         for (int64_t r = 0; to && r < T && H == w->H; r++) {

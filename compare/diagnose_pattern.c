@@ -11,7 +11,9 @@ static const double LOG_MAX = 88.72283905206835; /* ln of the largest binary32 n
 
 static int64_t width_of(const gla_subject *s, gla_output name) { return s->out[name].shape[2] * s->out[name].shape[3]; }
 
-static bool tokens_of(const gla_subject *s, gla_output name) { return s->out[name].got && !gla_is_state_output(name); }
+static bool tokens_of(const gla_subject *s, gla_output name) {
+    return s->out[name].got && gla_output_has_tokens(&s->p, name);
+}
 
 /* ---- NaN and infinity ---- */
 

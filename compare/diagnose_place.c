@@ -23,9 +23,12 @@ static void to_shares(const tally *from, int count, double *to) {
 }
 
 /* Shape [B,T,heads,D] or [N,heads,dk,dv]. */
-static void find_shares(const gla_candidate *c, const gla_truth *truth, gla_output name, gla_shares *out) {
+static void find_shares(const gla_problem *p, const gla_candidate *c, const gla_truth *truth, gla_output name,
+                        gla_shares *out) {
     const int64_t *shape = truth->tensor[name].shape;
-    bool state = gla_is_state_output(name), any = false;
+    bool state = !gla_output_has_tokens(p, name), any = false;
+    bool weight = gla_is_weight(gla_input_axes(gla_mechanism_of(p), gla_output_like(name)));
+    if (weight) return; /* one number per head, or a row */
     int64_t heads = shape[state ? 1 : 2], tokens = state ? 0 : shape[1];
     tally head[GLA_STRETCHES] = {{0}}, token[GLA_STRETCHES] = {{0}};
     out->heads = stretches(heads);
@@ -46,11 +49,11 @@ static void find_shares(const gla_candidate *c, const gla_truth *truth, gla_outp
     if (!any) out->heads = out->tokens = 0;
 }
 
-void gla_diagnose_places(const gla_judgement *judgement, const gla_candidate *c, const gla_truth *truth,
-                         unsigned judged, gla_diagnosis *out) {
+void gla_diagnose_places(const gla_problem *p, const gla_judgement *judgement, const gla_candidate *c,
+                         const gla_truth *truth, unsigned judged, gla_diagnosis *out) {
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         if (!(judged >> i & 1)) continue;
-        find_shares(c, truth, (gla_output)i, &out->share[i]);
+        find_shares(p, c, truth, (gla_output)i, &out->share[i]);
         if (!out->first.known) out->first = judgement->tensor[i].first_bad;
     }
 }

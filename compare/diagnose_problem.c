@@ -32,22 +32,23 @@ static bool no_initial_state(gla_trial *t) { return gla_trial_drop(t, GLA_IN_INI
 static bool no_state_gradient(gla_trial *t) { return gla_trial_drop(t, GLA_IN_DFINAL_STATE) && gla_trial_run(t); }
 static bool no_output_gradient(gla_trial *t) { return gla_trial_drop(t, GLA_IN_DO) && gla_trial_run(t); }
 
-/* The memory [dk,dv] of every head read as [dv,dk]. */
-static void transpose(const gla_problem *p, const double *from, double *to, int64_t heads) {
-    int64_t dk = p->dk, dv = p->dv;
-    for (int64_t h = 0; h < heads; h++, from += dk * dv, to += dk * dv)
-        for (int64_t i = 0; i < dk; i++)
-            for (int64_t j = 0; j < dv; j++) to[i * dv + j] = from[j * dk + i];
+/* The memory [rows,cols] of every head read as [cols,rows]. */
+static void transpose(const int64_t shape[4], const double *from, double *to) {
+    int64_t rows = shape[2], cols = shape[3];
+    for (int64_t h = 0; h < shape[0] * shape[1]; h++, from += rows * cols, to += rows * cols)
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < cols; j++) to[i * cols + j] = from[j * rows + i];
 }
 
 static bool state_transposed(gla_trial *t) {
     static const gla_input names[] = {GLA_IN_INITIAL_STATE, GLA_IN_DFINAL_STATE};
     gla_input name = names[t->variant];
-    const gla_tensor *x = gla_problem_input(&t->p, name);
-    const double *from = x->at;
+    int64_t shape[4];
+    const double *from = gla_problem_input(&t->p, name)->at;
     double *to = gla_trial_edit(t, name);
-    if (!to || t->p.dk * t->p.dv == 1) return false;
-    transpose(&t->p, from, to, x->heads);
+    gla_input_shape(&t->p, name, shape);
+    if (!to || shape[2] * shape[3] == 1) return false;
+    transpose(shape, from, to);
     snprintf(t->sentence, sizeof t->sentence, "%s was read as [dv,dk] instead of [dk,dv]", gla_input_names[name]);
     return gla_trial_run(t);
 }

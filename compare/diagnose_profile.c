@@ -16,20 +16,21 @@ static bool within(const gla_subject *s, gla_output name, const gla_bounds *b, i
     return true;
 }
 
-/* Is every element of the block's outputs first .. end - 1 within that profile's bound, at lambda 7? */
-static gla_status outputs_fit(const gla_subject *s, const gla_profile *profile, int first, int end, int threads,
+/* Is every element of the block's gradients, or of its other outputs, within that profile's bound, at lambda 7? */
+static gla_status outputs_fit(const gla_subject *s, const gla_profile *profile, bool gradients, int threads,
                               bool *fits) {
     const gla_format *format[GLA_OUTPUTS] = {0};
     gla_bounds bounds[GLA_OUTPUTS];
     bool any = false;
-    for (int i = first; i < end; i++) {
-        format[i] = s->out[i].got ? s->candidate->output[i].format : NULL;
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        format[i] =
+            s->out[i].got && gla_is_gradient((gla_output)i) == gradients ? s->candidate->output[i].format : NULL;
         any = any || format[i];
     }
     *fits = true;
     if (!any) return GLA_OK;
-    gla_status status = gla_bounds_compute(&s->p, profile, end > GLA_DQ, format, threads, bounds, NULL);
-    for (int i = first; i < end && status == GLA_OK; i++)
+    gla_status status = gla_bounds_compute(&s->p, profile, gradients, format, threads, bounds, NULL);
+    for (int i = 0; i < GLA_OUTPUTS && status == GLA_OK; i++)
         if (format[i] && *fits) *fits = within(s, (gla_output)i, &bounds[i], s->out[i].count);
     gla_bounds_free(bounds);
     return status;
@@ -53,8 +54,8 @@ static gla_status beginning_fits(const gla_subject *s, const gla_profile *profil
 /* What costs least first: mostly that says it. */
 static gla_status fits_here(const gla_subject *s, const gla_profile *profile, int threads, bool *fits) {
     gla_status status = beginning_fits(s, profile, threads, fits);
-    if (status == GLA_OK && *fits) status = outputs_fit(s, profile, GLA_O, GLA_DQ, threads, fits);
-    if (status == GLA_OK && *fits) status = outputs_fit(s, profile, GLA_DQ, GLA_OUTPUTS, threads, fits);
+    if (status == GLA_OK && *fits) status = outputs_fit(s, profile, false, threads, fits);
+    if (status == GLA_OK && *fits) status = outputs_fit(s, profile, true, threads, fits);
     return status;
 }
 

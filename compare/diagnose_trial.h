@@ -11,6 +11,8 @@
 
 #include "../reference/slice.h"
 #include "diagnose.h"
+#include "place.h"
+#include "truth.h"
 
 typedef struct gla_memory {
     void **at;
@@ -63,11 +65,11 @@ const double *gla_trial_key_gates(gla_trial *t);
 
 /* A copy of an input to write in, already part of trial->p; NULL: absent, or no memory. */
 double *gla_trial_edit(gla_trial *t, gla_input name);
-/* The same problem without an input; false: it has none. */
+/* The same problem without an input; false: it has none, or cannot do without. */
 bool gla_trial_drop(gla_trial *t, gla_input name);
 /* The exact outputs of a problem, rounded to binary64, in memory of the trial's own. */
 bool gla_trial_outputs(gla_trial *t, const gla_problem *p, double *value[GLA_OUTPUTS]);
-/* Predict the outputs of trial->p. */
+/* Predict the outputs of trial->p, states in the truth's units (gauge.h). */
 bool gla_trial_run(gla_trial *t);
 /* A copy of a true output of the subject, as prediction; NULL: not there, or no memory. */
 double *gla_trial_want(gla_trial *t, gla_output name);
@@ -84,13 +86,15 @@ typedef struct gla_hypothesis {
     gla_reach reach;
 } gla_hypothesis;
 
-extern const gla_hypothesis gla_altered_problems[];  /* diagnose_problem.c; each ends with a NULL cause */
-extern const gla_hypothesis gla_altered_carries[];   /* diagnose_carry.c */
-extern const gla_hypothesis gla_altered_layouts[];   /* diagnose_layout.c */
-extern const gla_hypothesis gla_altered_gates[];     /* diagnose_gates.c */
-extern const gla_hypothesis gla_altered_order[];     /* diagnose_order.c */
-extern const gla_hypothesis gla_altered_gradients[]; /* diagnose_gradient.c */
-extern const gla_hypothesis gla_altered_outputs[];   /* diagnose_output.c */
+extern const gla_hypothesis gla_altered_problems[];    /* diagnose_problem.c; each ends with a NULL cause */
+extern const gla_hypothesis gla_altered_carries[];     /* diagnose_carry.c */
+extern const gla_hypothesis gla_altered_layouts[];     /* diagnose_layout.c */
+extern const gla_hypothesis gla_altered_gates[];       /* diagnose_gates.c */
+extern const gla_hypothesis gla_altered_conventions[]; /* diagnose_convention.c */
+extern const gla_hypothesis gla_altered_order[];       /* diagnose_order.c */
+extern const gla_hypothesis gla_altered_delta[];       /* diagnose_delta.c */
+extern const gla_hypothesis gla_altered_gradients[];   /* diagnose_gradient.c */
+extern const gla_hypothesis gla_altered_outputs[];     /* diagnose_output.c */
 
 /* diagnose_pattern.c and diagnose_errors.c: causes that predict nothing. NaN comes before the predictions, narrow
  * formats when no prediction holds, and errors if no profile fits either. True: found. */
@@ -105,8 +109,8 @@ gla_status gla_diagnose_profile(const gla_subject *s, const gla_profile *declare
                                 gla_diagnosis *out);
 
 /* diagnose_place.c: first bad element and shares. */
-void gla_diagnose_places(const gla_judgement *judgement, const gla_candidate *c, const gla_truth *truth,
-                         unsigned judged, gla_diagnosis *out);
+void gla_diagnose_places(const gla_problem *p, const gla_judgement *judgement, const gla_candidate *c,
+                         const gla_truth *truth, unsigned judged, gla_diagnosis *out);
 /* Is element i of this output over its bound? */
 bool gla_is_bad(const gla_candidate *c, const gla_truth *truth, gla_output name, int64_t i);
 

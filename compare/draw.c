@@ -43,3 +43,25 @@ double gla_log_sigmoid(double x) {
     mpfr_clear(z);
     return y;
 }
+
+double gla_log_sigmoid_inverse(double y) {
+    if (y < -64) return y; /* less log(1 - e^y), which binary64 does not see; e^-y might be beyond MPFR */
+    mpfr_t z;
+    mpfr_init2(z, 64);
+    mpfr_set_d(z, -y, MPFR_RNDN);
+    mpfr_expm1(z, z, MPFR_RNDN);
+    mpfr_log(z, z, MPFR_RNDN);
+    double x = -mpfr_get_d(z, MPFR_RNDN);
+    mpfr_clear(z);
+    return x;
+}
+
+double gla_draw_log(double x) {
+    mpfr_t z;
+    mpfr_init2(z, 64);
+    mpfr_set_d(z, x, MPFR_RNDN);
+    mpfr_log(z, z, MPFR_RNDN);
+    double y = mpfr_get_d(z, MPFR_RNDN);
+    mpfr_clear(z);
+    return y;
+}

@@ -31,5 +31,8 @@ double gla_draw_normal(gla_draw d);
 /* -log(1 + e^-x), in 64-bit MPFR steps, then nearest binary64: within an ulp of it, and the same
  * everywhere. */
 double gla_log_sigmoid(double x);
+/* The x of which that is y <= 0, and ln x, by the same means; infinite at 0 and -inf. */
+double gla_log_sigmoid_inverse(double y);
+double gla_draw_log(double x);
 
 #endif

@@ -75,6 +75,31 @@ const char *glassbox_about(int list, int i) {
     }
 }
 
+/* Axes of 1 that may be left out: of weights the first two, of single numbers the last. */
+static void lacking(gla_axes axes, int axis[2]) {
+    axis[0] = gla_is_weight(axes) ? 2 : 0;
+    axis[1] = axes == GLA_STATE_ONE ? 2 : axes == GLA_PER_HEAD || axes == GLA_STATE_KEY || axes == GLA_WEIGHT_ONE;
+}
+
+static bool find_mechanism(const char *text, gla_problem *p) {
+    *p = (gla_problem){.mechanism = NULL};
+    return !text || gla_mechanism_parse(text, p, NULL) == GLA_OK;
+}
+
+const char *glassbox_input(const char *mechanism, int i, int axis[2]) {
+    gla_problem p;
+    if (i < 0 || i >= GLA_INPUTS || !find_mechanism(mechanism, &p) || !(gla_inputs_taken(&p) & 1u << i)) return NULL;
+    lacking(gla_input_axes(gla_mechanism_of(&p), (gla_input)i), axis);
+    return gla_input_name(gla_mechanism_of(&p), (gla_input)i);
+}
+
+const char *glassbox_output(const char *mechanism, int i, int axis[2]) {
+    gla_problem p;
+    if (i < 0 || i >= GLA_OUTPUTS || !find_mechanism(mechanism, &p) || !(gla_outputs_given(&p) & 1u << i)) return NULL;
+    lacking(gla_input_axes(gla_mechanism_of(&p), gla_output_like((gla_output)i)), axis);
+    return gla_output_name(gla_mechanism_of(&p), (gla_output)i);
+}
+
 /* ---- shared by the calls ---- */
 
 int embed_fail(const gla_error *err, char *text, size_t room) {
@@ -100,36 +125,58 @@ static const char *shape_of(const int64_t shape[4], shape_text text) {
 
 /* Point the problem at one input; its heads take part in H. */
 static gla_status take_input(const embed_arguments *a, gla_problem *p, gla_input name, gla_error *err) {
+    const gla_mechanism *m = gla_mechanism_of(p);
     const int64_t *got = a->shape[name];
-    bool state = gla_is_state_input(name), key = name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK;
-    int head_axis = state ? 1 : 2;
-    bool one = name == GLA_IN_GK && gla_mechanism_of(p)->gate_per_head;
-    int64_t heads = got[head_axis], D = one ? 1 : key ? p->dk : p->dv;
-    int64_t wanted[4] = {state ? p->N : p->B, p->T, state ? p->dk : 0, D};
+    gla_axes axes = gla_input_axes(m, name);
+    int head_axis = gla_is_state(axes) ? 1 : 2;
+    int64_t heads = got[head_axis], wanted[4];
+    gla_input_shape(p, name, wanted); /* of an input that is not there yet: with any number of heads */
     wanted[head_axis] = heads > 0 ? heads : 1;
     if (memcmp(got, wanted, sizeof wanted) != 0) {
         shape_text found, sought;
-        gla_fail(err, GLA_BAD_SHAPE, "%s has shape %s, wanted %s", gla_input_names[name], shape_of(got, found),
+        gla_fail(err, GLA_BAD_SHAPE, "%s has shape %s, wanted %s", gla_input_name(m, name), shape_of(got, found),
                  shape_of(wanted, sought));
-        if (one) return gla_hint(err, GLA_BAD_SHAPE, "one gate per head; per channel: mechanism gla");
+        if (name == GLA_IN_GK && axes == GLA_PER_HEAD)
+            return gla_hint(err, GLA_BAD_SHAPE, "one gate per head; per channel: mechanism gla");
         return gla_hint(err, GLA_BAD_SHAPE,
-                        "tokens are [B,T,heads,D], states [N,heads,dk,dv]; B, T, dk are q's, dv v's");
+                        "tokens are [B,T,heads,D], states [N,heads,rows,columns], weights [1,1,heads,D]; B, T, dk are "
+                        "q's, dv v's");
     }
-    gla_tensor_dense(gla_problem_input(p, name), a->input[name], state ? 0 : p->T, heads, state ? p->dk : 0, got[3]);
+    gla_tensor *to = gla_problem_input(p, name);
+    *to = (gla_tensor){.at = a->input[name], .heads = heads};
+    for (int64_t i = 3, step = 1; i >= 0; step *= got[i--]) to->stride[i] = step;
     if (heads > p->H) p->H = heads;
+    return GLA_OK;
+}
+
+/* The slots, from the first input that has them. */
+static int64_t slots_of(const embed_arguments *a, const gla_mechanism *m) {
+    for (int i = 0; i < GLA_INPUTS; i++) {
+        gla_axes axes = gla_input_axes(m, (gla_input)i);
+        if (a->input[i] && (axes == GLA_PER_SLOT || axes == GLA_STATE_KEY_SLOT)) return a->shape[i][3];
+    }
+    return 0;
+}
+
+static gla_status check_missing(const embed_arguments *a, const gla_problem *p, gla_error *err) {
+    const gla_mechanism *m = gla_mechanism_of(p);
+    unsigned wanted = gla_inputs_taken(p) & ~(m->optional | 1u << GLA_IN_DO);
+    for (int i = 0; i < GLA_INPUTS; i++)
+        if (!a->input[i] && wanted & 1u << i && !gla_is_state_input((gla_input)i))
+            return gla_fail(err, GLA_BAD_SHAPE, "%s is missing", gla_input_name(m, (gla_input)i));
     return GLA_OK;
 }
 
 gla_status embed_problem(const embed_arguments *a, gla_problem *p, gla_error *err) {
     *p = (gla_problem){.scale = a->scale, .reverse = a->flags & GLASSBOX_REVERSE};
     if (a->mechanism && gla_mechanism_parse(a->mechanism, p, err) != GLA_OK) return GLA_UNKNOWN_NAME;
-    for (int i = GLA_IN_Q; i <= GLA_IN_V; i++)
-        if (!a->input[i]) return gla_fail(err, GLA_BAD_SHAPE, "%s is missing", gla_input_names[i]);
+    if (check_missing(a, p, err) != GLA_OK) return GLA_BAD_SHAPE;
     const int64_t *q = a->shape[GLA_IN_Q];
     p->B = p->N = q[0];
     p->T = q[1];
     p->dk = q[3];
     p->dv = a->shape[GLA_IN_V][3];
+    p->M = slots_of(a, gla_mechanism_of(p));
     if (a->cu_seqlens) {
         if (a->cu_count < 2)
             return gla_fail(err, GLA_BAD_SHAPE, "cu_seqlens has %lld offsets, wanted N+1 with N >= 1",

@@ -6,13 +6,14 @@
  *
  * Arrays run over the inputs (or outputs) in the order of glassbox_name(GLASSBOX_LIST_INPUTS, i). A problem is
  *     mechanism      as gla_mechanism_parse takes it; NULL: gla
- *     input[i]       dense row-major binary64, or NULL; tokens [B,T,heads,D], a gate per head [B,T,heads,1],
- *                    states [N,heads,dk,dv]
+ *     input[i]       dense row-major binary64, or NULL; tokens [B,T,heads,D], one number per head [B,T,heads,1],
+ *                    states [N,heads,rows,columns], weights [1,1,heads,D]
  *     input_shape[i] its shape [4]; read where input[i] is not NULL
  *     cu_seqlens     N+1 offsets 0 .. T, cu_count of them; or NULL
  *     scale          multiplies q; 0 asks for dk^(-1/2)
  *     flags          GLASSBOX_REVERSE | GLASSBOX_BACKWARD | GLASSBOX_GROWTH
- * B, T, dk are q's, dv is v's, H is the largest head count.
+ * B, T, dk are q's, dv is v's, H is the largest head count. The lists have the usual names of inputs and outputs; what
+ * a mechanism has of them, and by which names, say glassbox_input and glassbox_output.
  *
  * Every call that can fail returns a gla_status, 0 = well; `text` then holds one line: what is wrong, and what to try.
  * Nothing is kept between calls and nothing is printed; calls may run at the same time.
@@ -23,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GLASSBOX_ABI = 3 }; /* grows when a call below changes its meaning */
+enum { GLASSBOX_ABI = 4 }; /* grows when a call below changes its meaning */
 int glassbox_abi(void);
 
 typedef enum glassbox_list {
@@ -40,6 +41,12 @@ typedef enum glassbox_list {
 /* The i-th name of a list, and one line about it ("" if there is none); NULL past the end. */
 const char *glassbox_name(int list, int i);
 const char *glassbox_about(int list, int i);
+
+/* Input (output) i as the mechanism's files name it, and how many axes of 1 may be left out of its shape: axis[0]
+ * before the others, axis[1] behind them. NULL: the mechanism in these conventions has none such, or there is no such
+ * mechanism. */
+const char *glassbox_input(const char *mechanism, int i, int axis[2]);
+const char *glassbox_output(const char *mechanism, int i, int axis[2]);
 
 enum { GLASSBOX_REVERSE = 1, GLASSBOX_BACKWARD = 2, GLASSBOX_GROWTH = 4 }; /* GROWTH: gates above 0 are accepted */
 
@@ -74,17 +81,20 @@ int glassbox_round(const char *format, double *x, int64_t count, char *text, siz
 
 /* ---- generated cases (cases.h) ---- */
 
+/* Has the family something to show of the mechanism? 0 also where one of them is unknown. */
+int glassbox_fits(const char *mechanism, const char *family);
+
 typedef struct glassbox_case glassbox_case;
 
 enum { GLASSBOX_VALUE_GATE = 8, GLASSBOX_STATE = 16, GLASSBOX_VARLEN = 32 }; /* besides REVERSE and BACKWARD */
 
-/* size: B T H dk dv Hk, 0 = the default. awkward > 0: instead of sizes and flags, a shape that chunks of `awkward` find
- * awkward, drawn by the seed. NULL on failure, with the reason in text. */
-glassbox_case *glassbox_generate(const char *mechanism, const char *family, const int64_t size[6], unsigned flags,
+/* size: B T H dk dv Hk M, 0 = the default. awkward > 0: instead of sizes and flags, a shape that chunks of `awkward`
+ * find awkward, drawn by the seed. NULL on failure, with the reason in text. */
+glassbox_case *glassbox_generate(const char *mechanism, const char *family, const int64_t size[7], unsigned flags,
                                  int64_t awkward, uint64_t seed, const char *dtype, char *text, size_t room);
 /* What came out: size and flags with the defaults filled in, the scale, the offsets (or NULL), and input i (or NULL).
  */
-void glassbox_case_sizes(const glassbox_case *c, int64_t size[6], unsigned *flags, double *scale);
+void glassbox_case_sizes(const glassbox_case *c, int64_t size[7], unsigned *flags, double *scale);
 const int64_t *glassbox_case_offsets(const glassbox_case *c, int64_t *count);
 const double *glassbox_case_input(const glassbox_case *c, int i, int64_t shape[4]);
 void glassbox_case_free(glassbox_case *c);

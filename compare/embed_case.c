@@ -12,9 +12,17 @@ struct glassbox_case {
     gla_generated made;
 };
 
-static gla_status generate(const char *mechanism, const char *family, const int64_t size[6], unsigned flags,
+int glassbox_fits(const char *mechanism, const char *family) {
+    gla_problem p = {.mechanism = NULL};
+    const gla_family *f = gla_family_named(family);
+    if (mechanism && gla_mechanism_parse(mechanism, &p, NULL) != GLA_OK) return 0;
+    return f && gla_family_fits(f, gla_mechanism_of(&p));
+}
+
+static gla_status generate(const char *mechanism, const char *family, const int64_t size[7], unsigned flags,
                            int64_t awkward, uint64_t seed, const char *dtype, gla_generated *out, gla_error *err) {
-    gla_case_spec spec = {.B = size[0], .T = size[1], .H = size[2], .dk = size[3], .dv = size[4], .Hk = size[5]};
+    gla_case_spec spec = {
+        .B = size[0], .T = size[1], .H = size[2], .dk = size[3], .dv = size[4], .Hk = size[5], .M = size[6]};
     if (awkward > 0)
         spec = gla_random_shape(family, seed, awkward);
     else {
@@ -31,7 +39,7 @@ static gla_status generate(const char *mechanism, const char *family, const int6
     return status ? status : gla_generate(&spec, out, err);
 }
 
-glassbox_case *glassbox_generate(const char *mechanism, const char *family, const int64_t size[6], unsigned flags,
+glassbox_case *glassbox_generate(const char *mechanism, const char *family, const int64_t size[7], unsigned flags,
                                  int64_t awkward, uint64_t seed, const char *dtype, char *text, size_t room) {
     gla_error err;
     glassbox_case *c = calloc(1, sizeof *c);
@@ -43,9 +51,9 @@ glassbox_case *glassbox_generate(const char *mechanism, const char *family, cons
     return NULL;
 }
 
-void glassbox_case_sizes(const glassbox_case *c, int64_t size[6], unsigned *flags, double *scale) {
+void glassbox_case_sizes(const glassbox_case *c, int64_t size[7], unsigned *flags, double *scale) {
     const gla_case_spec *s = &c->made.spec;
-    const int64_t sizes[6] = {s->B, s->T, s->H, s->dk, s->dv, s->Hk};
+    const int64_t sizes[7] = {s->B, s->T, s->H, s->dk, s->dv, s->Hk, s->M};
     memcpy(size, sizes, sizeof sizes);
     *flags = (s->gv ? GLASSBOX_VALUE_GATE : 0u) | (s->initial_state ? GLASSBOX_STATE : 0u) |
              (s->varlen ? GLASSBOX_VARLEN : 0u) | (s->reverse ? GLASSBOX_REVERSE : 0u) |

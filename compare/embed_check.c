@@ -7,6 +7,7 @@
 
 #include "embed_parts.h"
 #include "profile_text.h"
+#include "run_parts.h"
 
 /* ---- the fields of a verdict ---- */
 
@@ -119,11 +120,14 @@ static gla_status take_output(const gla_problem *p, gla_output name, const doubl
 
 /* A gradient can only be judged where there is something to differentiate. */
 static gla_status check_judgeable(const gla_problem *p, gla_output name, gla_error *err) {
+    const char *text = gla_output_name(gla_mechanism_of(p), name);
+    if (!(gla_outputs_given(p) & 1u << name))
+        return gla_fail(err, GLA_UNSUPPORTED, "%s is under test, but mechanism %s has no such output", text,
+                        gla_mechanism_of(p)->name);
     if (!gla_has_output(p, true, name))
-        return gla_fail(err, GLA_UNSUPPORTED, "%s is under test, but its input is not given", gla_output_names[name]);
-    if (name >= GLA_DQ && !p->d_o.at && !p->d_final_state.at) {
-        gla_fail(err, GLA_UNSUPPORTED, "%s is under test, but neither do nor dfinal_state is given",
-                 gla_output_names[name]);
+        return gla_fail(err, GLA_UNSUPPORTED, "%s is under test, but its input is not given", text);
+    if (gla_is_gradient(name) && !gla_has_incoming(p)) {
+        gla_fail(err, GLA_UNSUPPORTED, "%s is under test, but neither do nor dfinal_state is given", text);
         return gla_hint(err, GLA_UNSUPPORTED, "without them every gradient is 0");
     }
     return GLA_OK;

@@ -5,6 +5,8 @@
  */
 #include "emulate.h"
 
+#include <string.h>
+
 #include "../reference/number/error.h"
 #include "run_parts.h"
 
@@ -22,7 +24,14 @@ static gla_status open_emulator(const void *data, size_t index, gla_numbers **ou
 gla_status gla_emulate(const gla_problem *p, const gla_profile *profile, const gla_emulation *how,
                        double *value[GLA_OUTPUTS], gla_error *err) {
     struct emulation e = {&profile->model, how->seed};
-    gla_parts_run run = {.form = how->form ? how->form : profile->form,
+    gla_form form;
+    gla_status status = how->form ? gla_form_parse(how->form, &form, err)
+                                  : gla_profile_form(p, profile->form, gla_any_gradient(how->outputs), &form, err);
+    if (status != GLA_OK) {
+        memset(value, 0, GLA_OUTPUTS * sizeof *value);
+        return status;
+    }
+    gla_parts_run run = {.form = &form,
                          .open = open_emulator,
                          .data = &e,
                          .outputs = how->outputs,

@@ -11,7 +11,7 @@
 #include "profiles.h"
 
 typedef struct gla_emulation {
-    const char *form;                      /* NULL: the profile's */
+    const char *form;                      /* NULL: the profile's, as the mechanism has it */
     uint64_t seed;                         /* 0: roundings to nearest even; else dithered */
     unsigned outputs;                      /* bit mask of 1u << gla_output: which are wanted */
     const gla_format *format[GLA_OUTPUTS]; /* the dtype each is stored in; NULL: not rounded */

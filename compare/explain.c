@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../reference/slice.h"
@@ -28,6 +29,15 @@ static const char *const site_words[GLA_SITES] = {
     [GLA_SITE_GATE_TERM] = "q*dq - k*dk before it is summed",
     [GLA_SITE_OUTPUT] = "the output",
     [GLA_SITE_OUTPUT_WIDE] = "the output",
+    [GLA_SITE_BETA_OPERAND] = "beta k and beta v as operands",
+    [GLA_SITE_INVERSE] = "the inverse (I+L)^-1 as it is stored",
+    [GLA_SITE_WY] = "W and U0 as they are stored",
+    [GLA_SITE_PSEUDO] = "the pseudo-values U as they are stored",
+    [GLA_SITE_DPSEUDO] = "the gradient of U as it is stored",
+    [GLA_SITE_PART] = "a part of a gradient, stored between two kernels",
+    [GLA_SITE_LOGIT] = "logits less the largest",
+    [GLA_SITE_PROBABILITY] = "softmax weights as they are stored",
+    [GLA_SITE_NORMALISER] = "the gradient of a denominator",
 };
 
 /* The parts of a model as a list: each with its name, its rule, and the model that has it alone. */
@@ -71,21 +81,15 @@ static int64_t sequence_of(const gla_problem *p, gla_output name, const int64_t 
 }
 
 static place place_of(const gla_problem *p, gla_output name, const int64_t at[4]) {
-    int64_t whole[4], own[4], heads = gla_unit_heads(p), i[4];
+    int64_t whole[4], own[4], heads = gla_unit_heads(p), axis = gla_is_state_output(name) ? 1 : 2;
     gla_output_shape(p, name, whole);
-    int64_t head =
-        at[gla_is_state_output(name) ? 1 : 2] * (p->H / whole[gla_is_state_output(name) ? 1 : 2]) / heads * heads;
-    place x = {.part = gla_part_of(p, sequence_of(p, name, at), head, heads)};
+    int64_t wanted = ((at[0] * whole[1] + at[1]) * whole[2] + at[2]) * whole[3] + at[3];
+    int64_t head = at[axis] * (p->H / whole[axis]) / heads * heads;
+    bool one = gla_unit_sequences(p) == 1;
+    place x = {.part = gla_part_of(p, one ? sequence_of(p, name, at) : 0, head, heads)};
     gla_output_shape(&x.part.problem, name, own);
-    memcpy(i, at, sizeof i);
-    i[0] = 0;
-    if (gla_is_state_output(name))
-        i[1] -= gla_head(p, whole[1], head);
-    else {
-        i[1] -= x.part.sequence.start;
-        i[2] -= gla_head(p, whole[2], head);
-    }
-    x.index = ((i[0] * own[1] + i[1]) * own[2] + i[2]) * own[3] + i[3];
+    int64_t count = own[0] * own[1] * own[2] * own[3];
+    while (x.index < count && gla_part_to_whole(&x.part, p, name, x.index) != wanted) x.index++;
     return x;
 }
 
@@ -93,18 +97,13 @@ static place place_of(const gla_problem *p, gla_output name, const int64_t at[4]
 static gla_status run_model(const place *x, const char *form_text, gla_output name, const gla_error_model *model,
                             gla_error_number *out, gla_error *err) {
     gla_form form;
-    gla_result r = {0};
-    gla_status status = gla_form_parse(form_text, &form, err);
-    if (status != GLA_OK) return status;
-    form.backward = name >= GLA_DQ;
-    gla_numbers *n = gla_error_open(model);
-    if (!n) return gla_fail(err, GLA_NO_MEMORY, "no memory for the bounds");
-    status = gla_run(&x->part.problem, &form, n, &r, err);
-    if (status == GLA_OK && !r.tensor[name].at)
+    gla_error_number *errors[GLA_OUTPUTS] = {0};
+    gla_status status = gla_profile_form(&x->part.problem, form_text, gla_is_gradient(name), &form, err);
+    if (status == GLA_OK) status = gla_part_errors(&x->part, &form, model, errors, err);
+    if (status == GLA_OK && !errors[name])
         status = gla_fail(err, GLA_UNSUPPORTED, "this problem has no %s", gla_output_names[name]);
-    if (status == GLA_OK) *out = *(const gla_error_number *)gla_result_at(&r, name, x->index);
-    gla_result_free(&r);
-    gla_numbers_close(n);
+    if (status == GLA_OK) *out = errors[name][x->index];
+    for (int i = 0; i < GLA_OUTPUTS; i++) free(errors[i]);
     return status;
 }
 

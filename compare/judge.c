@@ -12,6 +12,7 @@
 
 #include "bounds.h"
 #include "emulate.h"
+#include "gauge.h"
 
 const char *const gla_verdict_names[] = {"PASS", "MARGINAL", "UNCERTIFIED", "FAIL", "BROKEN"};
 
@@ -151,8 +152,8 @@ static bool under_test(const gla_candidate *c, unsigned only, gla_output name) {
 }
 
 bool gla_judging_needs_gradients(const gla_candidate *c, unsigned only) {
-    for (int i = GLA_DQ; i < GLA_OUTPUTS; i++)
-        if (under_test(c, only, (gla_output)i) && c->output[i].value) return true;
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (gla_is_gradient((gla_output)i) && under_test(c, only, (gla_output)i) && c->output[i].value) return true;
     return false;
 }
 
@@ -162,7 +163,8 @@ enum { DITHERED = 8, FEWEST = 3 }; /* emulated kernels beside the one that round
 
 struct judging {
     const gla_problem *p;
-    const gla_candidate *c;
+    const gla_candidate *c;     /* its states in the truth's units (gauge.h) ... */
+    const gla_candidate *given; /* ... and as they came */
     const gla_truth *truth;
     const gla_profile *profile;
     unsigned only;
@@ -182,7 +184,7 @@ static gla_group_sum *sums_of(const gla_scatter *s, const double *value) {
 static gla_status judge_scatter(struct judging *j, gla_output name, gla_tensor_verdict *v) {
     const double *value = j->c->output[name].value;
     gla_scatter *s = &j->scatter[name];
-    *s = (gla_scatter){.state = gla_is_state_output(name),
+    *s = (gla_scatter){.state = !gla_output_has_tokens(j->p, name),
                        .want = j->truth->tensor[name].value,
                        .sigma = j->bounds[name].sigma,
                        .drift = j->bounds[name].drift};
@@ -287,7 +289,7 @@ static gla_status judge_replay(const struct judging *j, gla_judgement *out, gla_
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         gla_tensor_verdict *v = &out->tensor[i];
         if (!value[i]) continue;
-        v->replay = gla_replay_compare(j->p, (gla_output)i, format[i], j->c->output[i].value, value[i]);
+        v->replay = gla_replay_compare(j->p, (gla_output)i, format[i], j->given->output[i].value, value[i]);
         conclude_replay(v);
         raise_to(&out->verdict, v->verdict);
         free(value[i]);
@@ -349,16 +351,24 @@ gla_status gla_judge(const gla_problem *p, const gla_candidate *candidate, const
     out->profile = profile;
     out->changed = candidate->changed;
     if (out->changed) out->verdict = GLA_BROKEN;
-    struct judging j = {.p = p, .c = candidate, .truth = truth, .profile = profile, .only = only, .threads = threads};
+    gla_candidate own = *candidate;
+    double *regauged[GLA_OUTPUTS] = {NULL};
+    struct judging j = {.p = p, .c = &own, .given = candidate, .truth = truth, .profile = profile};
+    j.only = only;
+    j.threads = threads;
     const gla_format *format[GLA_OUTPUTS] = {0};
-    for (int i = 0; i < GLA_OUTPUTS; i++)
-        if (under_test(candidate, only, (gla_output)i) && candidate->output[i].value)
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        bool units = i == GLA_FINAL_M && gla_gauge_matters(p, candidate);
+        if ((units || under_test(candidate, only, (gla_output)i)) && candidate->output[i].value)
             format[i] = candidate->output[i].format;
+    }
     gla_status status =
         gla_bounds_compute(p, profile, gla_judging_needs_gradients(candidate, only), format, threads, j.bounds, err);
+    if (status == GLA_OK) status = gla_gauge_apply(p, truth, &own, j.bounds, regauged, err);
     if (status == GLA_OK) status = judge_elements(&j, out, err);
     if (status == GLA_OK) status = judge_together(&j, out, err);
     if (status == GLA_OK) status = judge_replay(&j, out, err);
     gla_bounds_free(j.bounds);
+    for (int i = 0; i < GLA_OUTPUTS; i++) free(regauged[i]);
     return status;
 }

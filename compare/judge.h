@@ -13,6 +13,7 @@
  * Where the bound is 0 (every intermediate exact for the declared formats) the tier is 0: only equality passes. The
  * other elements are tier 2, one by one as above. Tier 3 looks at all of them together (distribution.h): a tensor whose
  * errors stay within their bounds, but are larger or more one-sided than the declared roundings make them, is FAIL too.
+ * States that come in units of their own (mLSTM) are judged in the truth's (gauge.h).
  * Tier 1 applies where the candidate declares its arithmetic to the last bit (replay.h): a tensor with another bit is
  * FAIL, however near it is.
  */

@@ -38,10 +38,6 @@ gla_status gla_rung_profile(gla_cuda_rung rung, gla_cuda_dtype dtype, const char
     return GLA_OK;
 }
 
-static const gla_format *format_of(gla_cuda_dtype dtype) {
-    return dtype == GLA_CUDA_F32 ? &gla_binary32_format : dtype == GLA_CUDA_F16 ? &gla_f16 : &gla_bf16;
-}
-
 /* Whether anything but o and final_state is asked for. */
 static bool backward(const gla_host_run *how) { return how->outputs & ~(1u << GLA_O | 1u << GLA_FINAL_STATE); }
 
@@ -51,7 +47,7 @@ gla_candidate gla_rung_candidate(const gla_host_run *how, const gla_replay *repl
         bool wide = gla_is_state_output((gla_output)i) || i == GLA_DGK;
         gla_cuda_dtype dtype = i == GLA_DGK && how->narrow_dg ? how->gates : wide ? GLA_CUDA_F32 : how->dtype;
         c.output[i].value = value[i];
-        c.output[i].format = format_of(dtype);
+        c.output[i].format = gla_cuda_format(dtype);
     }
     return c;
 }
@@ -84,12 +80,12 @@ gla_status gla_rung_errors(gla_rung_run *run, const gla_host_run *how, const cha
                                 .initial_state = true,
                                 .backward = backward(how),
                                 .seed = 1,
-                                .dtype = format_of(how->dtype)};
+                                .dtype = gla_cuda_format(how->dtype)};
     gla_generated g;
     gla_status status = gla_generate(&spec, &g, err);
     if (status != GLA_OK) return status;
     for (int64_t i = 0; i < g.count[GLA_IN_GK]; i++)
-        g.tensor[GLA_IN_GK][i] = gla_round(format_of(how->gates), GLA_RN, g.tensor[GLA_IN_GK][i], 0);
+        g.tensor[GLA_IN_GK][i] = gla_round(gla_cuda_format(how->gates), GLA_RN, g.tensor[GLA_IN_GK][i], 0);
     status = gla_rung_judge(run, &g.problem, how, &(gla_replay){NULL, form}, false, threads, out, err);
     gla_generated_free(&g);
     return status;

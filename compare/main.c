@@ -9,11 +9,11 @@
 #include <string.h>
 
 extern const cli_command cli_check, cli_explain, cli_shrink, cli_list, cli_run, cli_truth, cli_cross, cli_gen,
-    cli_verify, cli_vectors, cli_study, cli_hardware, cli_mma, cli_probe, cli_bench, cli_lm;
+    cli_verify, cli_vectors, cli_study, cli_hardware, cli_mma, cli_probe, cli_bench, cli_lm, cli_step;
 
 const cli_command *const cli_commands[] = {
-    &cli_check, &cli_explain, &cli_shrink,   &cli_run, &cli_truth, &cli_cross, &cli_gen,   &cli_verify, &cli_vectors,
-    &cli_study, &cli_lm,      &cli_hardware, &cli_mma, &cli_probe, &cli_list,  &cli_bench, NULL};
+    &cli_check, &cli_explain, &cli_shrink, &cli_run,      &cli_truth, &cli_cross, &cli_gen,  &cli_verify, &cli_vectors,
+    &cli_study, &cli_lm,      &cli_step,   &cli_hardware, &cli_mma,   &cli_probe, &cli_list, &cli_bench,  NULL};
 
 static void print_help(void) {
     puts("Usage: glassbox COMMAND [OPTION...]\n"

@@ -18,7 +18,16 @@ void gla_index_of(const int64_t shape[4], int64_t i, int64_t at[4]) {
 
 /* Gradients of what is written (k, v, gates) carry the adjoint state, which runs backwards. */
 bool gla_made_backwards(gla_output name) {
-    return name == GLA_DK || name == GLA_DV || name == GLA_DGK || name == GLA_DGV;
+    return gla_is_gradient(name) && name != GLA_DQ && name != GLA_DZ && !gla_is_state_output(name);
+}
+
+bool gla_input_has_tokens(const gla_problem *p, gla_input name) {
+    gla_axes axes = gla_input_axes(gla_mechanism_of(p), name);
+    return !gla_is_state(axes) && !gla_is_weight(axes);
+}
+
+bool gla_output_has_tokens(const gla_problem *p, gla_output name) {
+    return gla_input_has_tokens(p, gla_output_like(name));
 }
 
 typedef bool is_bad_call(const void *data, int64_t i);
@@ -59,8 +68,8 @@ static gla_bad_place first_in_tokens(const gla_problem *p, const int64_t shape[4
 gla_bad_place gla_first_place(const gla_problem *p, gla_output name, is_bad_call *is_bad, const void *data) {
     int64_t shape[4];
     gla_output_shape(p, name, shape);
-    return gla_is_state_output(name) ? first_in_states(shape, name, is_bad, data)
-                                     : first_in_tokens(p, shape, name, is_bad, data);
+    return gla_output_has_tokens(p, name) ? first_in_tokens(p, shape, name, is_bad, data)
+                                          : first_in_states(shape, name, is_bad, data);
 }
 
 const char *gla_place_print(gla_output output, const int64_t at[4], gla_place_text text) {

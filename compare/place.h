@@ -32,4 +32,8 @@ bool gla_made_backwards(gla_output name);
 gla_bad_place gla_first_place(const gla_problem *p, gla_output name, bool (*is_bad)(const void *data, int64_t i),
                               const void *data);
 
+/* Is it over tokens [B,T,h,D], not over sequences and not a weight? */
+bool gla_input_has_tokens(const gla_problem *p, gla_input name);
+bool gla_output_has_tokens(const gla_problem *p, gla_output name);
+
 #endif

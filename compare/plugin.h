@@ -11,16 +11,19 @@
  * reset): S_t = outer(e^g_t, e^gv_t) * S_{t-1} + k_t v_t^T        decay, then write o_t = scale S_t^T q_t then read
  * and, if `backward`, the gradients of <o, d_o> + <S_T, d_final_state>. Other mechanisms: "simple_gla", g and dg
  * [B,T,H,1], one gate for all key channels of a head; "linear_attention", no gates; "retention", no gates and the fixed
- * decay log(1 - 2^(-5-h)) of head h of H; "lightning", the fixed decay -2^(-8(h+1)/H) (H a power of two). `mechanism`
- * is the text that was asked for.
+ * decay log(1 - 2^(-5-h)) of head h of H; "lightning", the fixed decay -2^(-8(h+1)/H) (H a power of two). From
+ * version 2 on every other mechanism of `glassbox list` too, with what it takes and gives beyond those tensors in
+ * `more` and `more_out`; there q is Mamba's C and RWKV's r, k is B, v is x, o is y, g is RWKV's w. `mechanism` is the
+ * text that was asked for, with its conventions: "mlstm,gate=sigmoid".
  *
- * Tensors are [B,T,H,D], states [N,H,dk,dv], strides in elements, that of the last axis 1. At level full they are not
- * dense in some cases, and what lies between the elements is not the kernel's; one that needs dense tensors declines
- * those. `data` is NULL where a tensor is absent: an absent
- * input is 0 (no gate: no decay), an absent output is not wanted. The head count of an input may divide H: head h then
- * reads head floor(h / (H / heads)), and the gradient of a shared head is the sum over its group. All memory is host
- * memory, aligned to 64 bytes; a kernel for a device copies. q k v d_o and o dq dk dv are of one dtype; gates, states
- * and their gradients are F32.
+ * Tensors are [B,T,H,D], one number per head [B,T,H,1], states [N,H,rows,columns], learned weights [1,1,H,D] (their
+ * gradient is the sum over all tokens and sequences), strides in elements, that of the last axis 1. At level full they
+ * are not dense in some cases, and what lies between the elements is not the kernel's; one that needs dense tensors
+ * declines those. `data` is NULL where a tensor is absent: an absent input is 0 (no gate: no decay), an absent output
+ * is not wanted. The head count of an input may divide H: head h then reads head floor(h / (H / heads)), and the
+ * gradient of a shared head is the sum over its group. All memory is host memory, aligned to 64 bytes; a kernel for a
+ * device copies. q k v z s d_o and o dq dk dv dz ds are of one dtype; gates, rates, weights, states and their gradients
+ * are F32.
  *
  * glassbox_plugin_run returns 0 done, 1 declined (a reason in `reason`, if it likes), anything else an error. It must
  * write every element of every output that has data, touch nothing else, leave the rounding mode as it was and be done
@@ -37,7 +40,8 @@
 extern "C" {
 #endif
 
-#define GLASSBOX_ABI_VERSION 1
+/* 2: M, more, more_out at the end of the problem. A plug-in that says 1 still runs, on mechanisms that need none. */
+#define GLASSBOX_ABI_VERSION 2
 
 /* Element types: code | bits << 8, the numbers of DLPack's DLDataType. */
 #define GLASSBOX_F32 0x2002u
@@ -80,7 +84,7 @@ struct glassbox_output {
 };
 
 struct glassbox_problem {
-    uint32_t size, version; /* sizeof(struct glassbox_problem), GLASSBOX_ABI_VERSION */
+    uint32_t size, version; /* sizeof(struct glassbox_problem); that of the plug-in, at most GLASSBOX_ABI_VERSION */
     const char *mechanism;
     int64_t B, T, H, dk, dv;
     int64_t N;                 /* sequences: B, or the number of segments */
@@ -96,6 +100,16 @@ struct glassbox_problem {
     } out;
     char *reason; /* room for the reason of a refusal */
     size_t reason_size;
+    /* version 2 */
+    int64_t M; /* slots; 0 where there are none */
+    struct {
+        struct glassbox_input beta, i, f, initial_n, initial_m, d_final_n, u, lower_bound, dt, A_log, D, dt_bias, z, s,
+            initial_keys, d_final_keys;
+    } more;
+    struct {
+        struct glassbox_output final_n, final_m, final_keys, dbeta, di, df, dinitial_n, dinitial_m, du, dlower_bound,
+            ddt, dA_log, dD, ddt_bias, dz, ds, dinitial_keys;
+    } more_out;
 };
 
 const struct glassbox_info *glassbox_plugin_info(void);

@@ -45,11 +45,11 @@ typedef struct gla_shared_tensor {
 
 /* What the oracle asks. */
 typedef struct gla_plugin_request {
-    char path[PATH_MAX], mechanism[32];
+    char path[PATH_MAX], mechanism[160];
     bool info_only;
     int passes;                         /* the same problem again and again */
     uint16_t poison[GLA_PLUGIN_PASSES]; /* of outputs and workspace */
-    int64_t B, T, H, dk, dv, N;
+    int64_t B, T, H, dk, dv, N, M;
     double scale;
     bool packed, reverse, backward;
     gla_shared_tensor cu_seqlens, in[GLA_INPUTS], out[GLA_PLUGIN_PASSES][GLA_OUTPUTS];
@@ -74,7 +74,7 @@ typedef struct gla_plugin_answer {
     gla_plugin_stage stage;
     char text[200];                       /* reason of a refusal or a decline */
     struct glassbox_info info;            /* its pointers mean nothing here */
-    char name[64], mechanisms[64];        /* the text they pointed to */
+    char name[64], mechanisms[256];       /* the text they pointed to */
     int code;                             /* what glassbox_plugin_run returned last */
     int64_t workspace;                    /* bytes it asked for */
     int64_t workspace_broken;             /* where it wrote outside of it: bytes past the end, or before it if < 0 */

@@ -11,24 +11,24 @@
 #include <string.h>
 
 #include "../reference/slice.h"
+#include "cases.h"
+#include "place.h"
 #include "plugin_end.h"
 
 /* ---- what may exist ---- */
 
 bool gla_plugin_gives(const gla_problem *p, gla_output name, bool backward) {
-    if (name == GLA_O || name == GLA_FINAL_STATE) return true;
-    if (name == GLA_DGK) return backward && p->gk.at;
-    if (name == GLA_DGV) return backward && p->gv.at;
-    if (name == GLA_DINITIAL_STATE) return backward && p->initial_state.at;
-    return backward;
+    gla_problem copy = *p;
+    bool given = !gla_is_gradient(name) || gla_problem_input(&copy, gla_output_like(name))->at;
+    return given && gla_has_output(p, backward, name);
 }
 
 const gla_format *gla_plugin_output_format(gla_output name, const gla_format *dtype) {
-    return name == GLA_O || name == GLA_DQ || name == GLA_DK || name == GLA_DV ? dtype : &gla_binary32_format;
+    return gla_is_wide_output(name) ? &gla_binary32_format : dtype;
 }
 
 static const gla_format *input_format(gla_input name, const gla_format *dtype) {
-    return name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_V || name == GLA_IN_DO ? dtype : &gla_binary32_format;
+    return gla_is_wide_input(name) ? &gla_binary32_format : dtype;
 }
 
 /* ---- the request ---- */
@@ -44,9 +44,9 @@ static int64_t memory_limit(const gla_plugin *plugin, int64_t tensors) {
 #endif
 }
 
-/* States have no tokens to lie behind heads. */
-static gla_plugin_layout layout_of(const gla_plugin *plugin, bool state) {
-    return state && plugin->layout == GLA_PLUGIN_LAYOUT_HEADS_FIRST ? GLA_PLUGIN_LAYOUT_DENSE : plugin->layout;
+/* States and weights have no tokens to lie behind heads. */
+static gla_plugin_layout layout_of(const gla_plugin *plugin, bool tokenless) {
+    return tokenless && plugin->layout == GLA_PLUGIN_LAYOUT_HEADS_FIRST ? GLA_PLUGIN_LAYOUT_DENSE : plugin->layout;
 }
 
 static void place_all(const gla_plugin *plugin, const gla_problem *p, const gla_format *dtype, bool backward,
@@ -55,18 +55,18 @@ static void place_all(const gla_plugin *plugin, const gla_problem *p, const gla_
     int64_t shape[4];
     if (p->cu_seqlens) gla_shared_place(&r->cu_seqlens, (p->N + 1) * (int64_t)sizeof(int64_t), end);
     for (int i = 0; i < GLA_INPUTS; i++) {
-        bool gradient = i == GLA_IN_DO || i == GLA_IN_DFINAL_STATE;
+        bool gradient = i == GLA_IN_DO || i == GLA_IN_DFINAL_STATE || i == GLA_IN_DFINAL_N || i == GLA_IN_DFINAL_KEYS;
         if (!gla_problem_input(&copy, (gla_input)i)->at || (gradient && !backward)) continue;
         gla_input_shape(p, (gla_input)i, shape);
         gla_shared_tensor_place(&r->in[i], shape, input_format((gla_input)i, dtype),
-                                layout_of(plugin, gla_is_state_input((gla_input)i)), end);
+                                layout_of(plugin, !gla_input_has_tokens(p, (gla_input)i)), end);
     }
     for (int pass = 0; pass < r->passes; pass++)
         for (int i = 0; i < GLA_OUTPUTS; i++) {
             if (!gla_plugin_gives(p, (gla_output)i, backward)) continue;
             gla_output_shape(p, (gla_output)i, shape);
             gla_shared_tensor_place(&r->out[pass][i], shape, gla_plugin_output_format((gla_output)i, dtype),
-                                    layout_of(plugin, gla_is_state_output((gla_output)i)), end);
+                                    layout_of(plugin, !gla_output_has_tokens(p, (gla_output)i)), end);
         }
 }
 
@@ -80,7 +80,8 @@ static void fill_all(const gla_problem *p, gla_plugin_shared *s) {
     }
     for (int i = 0; i < GLA_INPUTS; i++) {
         gla_poison(base + r->in[i].pages, r->in[i].pages_size, GLA_POISON_A);
-        if (r->in[i].bytes) gla_shared_store(base, &r->in[i], gla_problem_input(&copy, (gla_input)i));
+        gla_tensor x = gla_acting_input(&copy, (gla_input)i);
+        if (r->in[i].bytes) gla_shared_store(base, &r->in[i], &x);
     }
     for (int pass = 0; pass < r->passes; pass++)
         for (int i = 0; i < GLA_OUTPUTS; i++) {
@@ -189,7 +190,7 @@ gla_status gla_plugin_run(const gla_plugin *plugin, const gla_problem *p, const 
                           int passes, gla_plugin_result *out, gla_error *err) {
     *out = (gla_plugin_result){0};
     if (declined_before(plugin, p, dtype, out)) return GLA_OK;
-    gla_plugin_request r = {.B = p->B, .T = p->T, .H = p->H, .dk = p->dk, .dv = p->dv, .N = p->N};
+    gla_plugin_request r = {.B = p->B, .T = p->T, .H = p->H, .dk = p->dk, .dv = p->dv, .N = p->N, .M = p->M};
     r.scale = gla_scale_of(p);
     r.packed = p->cu_seqlens != NULL;
     r.reverse = p->reverse;
@@ -227,6 +228,11 @@ static gla_plugin_end find_lies(const gla_plugin *plugin, gla_plugin_result *out
         return gla_plugin_say(out, GLA_PLUGIN_UNLOADABLE, "its info has a negative size limit");
     if (!(i->formats & (GLASSBOX_TAKES_F32 | GLASSBOX_TAKES_F16 | GLASSBOX_TAKES_BF16)))
         return gla_plugin_say(out, GLA_PLUGIN_UNLOADABLE, "its info names no format");
+    gla_problem asked = {.mechanism = NULL};
+    if (i->abi_version < 2 && gla_mechanism_parse(plugin->mechanism, &asked, NULL) == GLA_OK &&
+        gla_inputs_taken(&asked) >> GLA_IN_BETA)
+        return gla_plugin_say(out, GLA_PLUGIN_DECLINED, "it speaks version 1 of the interface, mechanism %s needs 2",
+                              plugin->mechanism);
     size_t length = strlen(plugin->mechanism);
     for (const char *at = plugin->mechanisms; *at; at += strspn(at, " ")) {
         size_t word = strcspn(at, " ");
@@ -252,7 +258,7 @@ gla_status gla_plugin_open(gla_plugin *plugin, gla_plugin_result *out, gla_error
         if (out->end != GLA_PLUGIN_DONE) gla_plugin_add_words(out, &words);
         plugin->info = s->answer.info;
         snprintf(plugin->name, sizeof plugin->name, "%.63s", s->answer.name);
-        snprintf(plugin->mechanisms, sizeof plugin->mechanisms, "%.63s", s->answer.mechanisms);
+        snprintf(plugin->mechanisms, sizeof plugin->mechanisms, "%.255s", s->answer.mechanisms);
         if (out->end == GLA_PLUGIN_DONE) out->end = find_lies(plugin, out);
     }
     gla_shared_free(s, sizeof *s + GLA_PLUGIN_GAP, fd);

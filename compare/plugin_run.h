@@ -30,7 +30,7 @@ typedef struct gla_plugin {
     double timeout;           /* seconds for one call; 0: 30 */
     gla_plugin_layout layout; /* of the tensors that it is given */
     struct glassbox_info info;
-    char name[64], mechanisms[64];
+    char name[64], mechanisms[256];
 } gla_plugin;
 
 typedef enum gla_plugin_end {

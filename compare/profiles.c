@@ -76,11 +76,18 @@ static const gla_profile f32_tf32 = {
                        [GLA_SITE_DSCORE] = TF32_SCORE}},
 };
 
+/* Of the delta rule (the format is braces with commas): its kernels store the inverse, W, U0, U and their gradients,
+ * and dk by parts, as they store k. */
+#define DELTA_SITES(...)                                                                                               \
+    [GLA_SITE_BETA_OPERAND] = __VA_ARGS__, [GLA_SITE_INVERSE] = __VA_ARGS__, [GLA_SITE_WY] = __VA_ARGS__,              \
+    [GLA_SITE_PSEUDO] = __VA_ARGS__, [GLA_SITE_DPSEUDO] = __VA_ARGS__, [GLA_SITE_PART] = __VA_ARGS__
+
 #define CHUNK_SITES(FORMAT)                                                                                            \
     {                                                                                                                  \
         [GLA_SITE_SCALE] = BINARY32, [GLA_SITE_GATE_SUM] = BASE2_GATES, [GLA_SITE_Q_DECAYED] = FORMAT,                 \
         [GLA_SITE_K_DECAYED] = FORMAT, [GLA_SITE_V_DECAYED] = FORMAT, [GLA_SITE_STATE_READ] = FORMAT,                  \
-        [GLA_SITE_SCORE] = FORMAT, [GLA_SITE_DSTATE_READ] = FORMAT, [GLA_SITE_DSCORE] = FORMAT                         \
+        [GLA_SITE_SCORE] = FORMAT, [GLA_SITE_DSTATE_READ] = FORMAT, [GLA_SITE_DSCORE] = FORMAT,                        \
+        DELTA_SITES(FORMAT), [GLA_SITE_PROBABILITY] = FORMAT                                                           \
     }
 
 static const gla_profile chunk_bf16 = {
@@ -108,7 +115,9 @@ static const gla_profile bf16_operands = {
                        [GLA_SITE_STATE_READ] = BF16,
                        [GLA_SITE_SCORE] = BF16,
                        [GLA_SITE_DSTATE_READ] = BF16,
-                       [GLA_SITE_DSCORE] = BF16}},
+                       [GLA_SITE_DSCORE] = BF16,
+                       DELTA_SITES(BF16),
+                       [GLA_SITE_PROBABILITY] = BF16}},
 };
 
 static const gla_profile chunk_f16 = {
@@ -154,4 +163,20 @@ const gla_profile *gla_profile_default(const gla_format *output) {
     if (output && output->p == 8) return &chunk_bf16;
     if (output && output->p == 11) return &chunk_f16;
     return &f32;
+}
+
+static bool has(const gla_problem *p, const gla_form *form) { return gla_form_available(p, form); }
+
+gla_status gla_profile_form(const gla_problem *p, const char *text, bool backward, gla_form *out, gla_error *err) {
+    gla_status status = gla_form_parse(text, out, err);
+    if (status != GLA_OK) return status;
+    out->backward = backward;
+    gla_form inverse = *out;
+    inverse.solver = GLA_UT;
+    bool pseudo =
+        out->solver == GLA_SOLVE && out->kind != GLA_RECURRENT; /* forms pseudo-values, if the mechanism does */
+    if (pseudo && has(p, &inverse)) *out = inverse;
+    if (!has(p, out)) out->route = GLA_ROUTE_DEFAULT;
+    if (!has(p, out)) *out = (gla_form){.kind = GLA_RECURRENT, .C = out->C, .c = out->c, .backward = backward};
+    return GLA_OK;
 }

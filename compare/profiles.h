@@ -24,6 +24,11 @@ typedef struct gla_profile {
 extern const gla_profile *const gla_profiles[];
 const gla_profile *gla_profile_named(const char *name); /* or NULL */
 
+/* A profile's formulation (form or also) as the problem's mechanism has it: the delta rule in chunks with the UT
+ * transform, as its kernels have; by the mechanism's usual route where it has not the profile's; and recurrent where it
+ * has no chunks. Errors: those of gla_form_parse. */
+gla_status gla_profile_form(const gla_problem *p, const char *text, bool backward, gla_form *out, gla_error *err);
+
 /* The default by the dtype of o (or of the first output present): BF16 -> chunk-bf16, F16 -> chunk-f16, else f32. */
 const gla_profile *gla_profile_default(const gla_format *output);
 

@@ -34,15 +34,16 @@ static gla_status altered_new(const gla_generated *made, altered *a, gla_error *
     return GLA_OK;
 }
 
-static bool is_state(gla_input i) { return i == GLA_IN_INITIAL_STATE || i == GLA_IN_DFINAL_STATE; }
-static bool is_gate(gla_input i) { return i == GLA_IN_GK || i == GLA_IN_GV; }
+/* Gates, rates: what may be summed or compared ahead. */
+static bool is_gate(gla_input i) { return gla_input_kind(i) != GLA_KIND_VALUE; }
 
 /* ---- causality ---- */
 
 /* Tokens from `cut` on become another case's. */
 static void replace_future(altered *a, const gla_generated *made, const gla_generated *other, int64_t cut, bool gates) {
     for (int i = 0; i < GLA_INPUTS; i++) {
-        if (!a->tensor[i] || is_state((gla_input)i) || (is_gate((gla_input)i) && !gates)) continue;
+        if (!a->tensor[i] || !gla_input_has_tokens(&made->problem, (gla_input)i)) continue;
+        if (is_gate((gla_input)i) && !gates) continue;
         int64_t token = made->count[i] / (made->spec.B * made->spec.T), batch = token * made->spec.T;
         for (int64_t b = 0; b < made->spec.B; b++)
             memcpy(a->tensor[i] + b * batch + cut * token, other->tensor[i] + b * batch + cut * token,
@@ -178,7 +179,7 @@ static void permute(altered *a, const gla_generated *made) {
         if (!a->tensor[i]) continue;
         gla_input_shape(&made->problem, (gla_input)i, shape);
         for (int64_t n = 0; n < made->count[i]; n++)
-            a->tensor[i][moved(&made->problem, shape, is_state((gla_input)i), n)] = made->tensor[i][n];
+            a->tensor[i][moved(&made->problem, shape, gla_is_state_input((gla_input)i), n)] = made->tensor[i][n];
     }
 }
 
@@ -187,7 +188,8 @@ static gla_status compare_permuted(gla_probe *t, const gla_plugin_result *before
         const char *a = before->output[0][i].raw, *b = after->output[0][i].raw;
         if (!a) continue;
         int64_t shape[4], at[4], size = gla_plugin_output_format((gla_output)i, t->dtype)->bits / 8;
-        bool state = i == GLA_FINAL_STATE || i == GLA_DINITIAL_STATE;
+        bool state = gla_is_state_output((gla_output)i);
+        if (!state && !gla_output_has_tokens(&t->made.problem, (gla_output)i)) continue; /* a sum in another order */
         gla_output_shape(&t->made.problem, (gla_output)i, shape);
         for (int64_t n = 0; n < before->output[0][i].bytes / size; n++) {
             gla_place_text place;

@@ -8,18 +8,31 @@
 
 #include "properties_parts.h"
 
-static bool is_state_output(int i) { return i == GLA_FINAL_STATE || i == GLA_DINITIAL_STATE; }
+/* Can results be put together from parts: nothing but one state passes between them, and nothing is a sum over them? */
+static bool has_parts(const gla_problem *p) {
+    const unsigned more = 1u << GLA_IN_INITIAL_N | 1u << GLA_IN_INITIAL_M | 1u << GLA_IN_INITIAL_KEYS;
+    if (gla_inputs_taken(p) & more) return false;
+    for (int i = 0; i < GLA_SWITCHES; i++) /* some count tokens from the first */
+        if (p->setting[i].given) return false;
+    for (int i = 0; i < GLA_INPUTS; i++)
+        if (gla_acting_input(p, (gla_input)i).at && gla_is_weight(gla_input_axes(gla_mechanism_of(p), (gla_input)i)))
+            return false;
+    return true;
+}
+
+static gla_status without_parts(gla_probe *t) {
+    return gla_probe_found(t, GLA_NOT_APPLICABLE, "results of this mechanism are not put together from parts here");
+}
 
 /* The problem on tokens [from, from + length) of batch 0 .., states as they are, nothing packed. */
 static gla_problem window(const gla_problem *p, int64_t from, int64_t length) {
-    static const gla_input tokens[] = {GLA_IN_Q, GLA_IN_K, GLA_IN_V, GLA_IN_GK, GLA_IN_GV, GLA_IN_DO};
     gla_problem w = *p;
     w.T = length;
     w.N = p->B;
     w.cu_seqlens = NULL;
-    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
-        gla_tensor *x = gla_problem_input(&w, tokens[i]);
-        if (x->at) x->at += from * x->stride[1];
+    for (int i = 0; i < GLA_INPUTS; i++) {
+        gla_tensor *x = gla_problem_input(&w, (gla_input)i);
+        if (x->at && gla_input_has_tokens(p, (gla_input)i)) x->at += from * x->stride[1];
     }
     return w;
 }
@@ -35,7 +48,7 @@ static void put_tokens(const gla_probe *t, gla_assembled *whole, const gla_plugi
                        int64_t length) {
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         int64_t shape[4];
-        if (!whole->value[i] || is_state_output(i) || !part->first[i].value) continue;
+        if (!whole->value[i] || gla_is_state_output((gla_output)i) || !part->first[i].value) continue;
         gla_output_shape(&t->made.problem, (gla_output)i, shape);
         int64_t token = shape[2] * shape[3];
         for (int64_t b = 0; b < shape[0]; b++)
@@ -105,7 +118,8 @@ gla_status gla_check_split(gla_probe *t) {
     gla_worst worst = {.ratio = -1};
     gla_place_text place;
     gla_status status = GLA_OK;
-    bool going = true;
+    bool going = has_parts(&t->made.problem);
+    if (!going) return without_parts(t);
     /* thorough: every 16 tokens, and one beside it */
     for (int64_t i = 0; status == GLA_OK && going; i++) {
         int64_t cut = !t->options->thorough ? i < FEW ? few[i] : T : 16 * (i / 2 + 1) + i % 2;
@@ -171,6 +185,7 @@ gla_status gla_check_packing(gla_probe *t) {
     gla_plugin_result packed;
     gla_assembled alone;
     bool going;
+    if (!has_parts(&t->made.problem)) return without_parts(t);
     gla_status status = gla_probe_run(t, &t->made.problem, t->backward, 1, &packed, &going);
     if (going) {
         status = gla_assembled_new(t, &alone);

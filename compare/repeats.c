@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../reference/slice.h"
+#include "run_parts.h"
 
 /* The hash of one row or column: of its numbers in order, their common sign aside. 0: nothing but zeros so far. */
 typedef struct sketch {
@@ -17,12 +18,17 @@ typedef struct sketch {
     double sign; /* of the first number that is not 0 */
 } sketch;
 
-/* One side of the recurrence: x is k, q, v or do; the gates and the state that go with it. */
+/* One side of a recurrence: x [T,D] is k, q, v or do; the gates and the state that go with it. */
 typedef struct side {
-    const gla_tensor *x, *gates, *state;
-    int64_t D;
-    bool rows; /* D is dk: the state's rows */
+    gla_tensor x, gates, state;
+    int64_t D, across; /* across: the other axis of the state */
+    bool rows;         /* D is the state's rows: the key side */
 } side;
+
+/* A recurrence: its key side by k and q, its value side by v and do. What is absent counts nothing. */
+typedef struct pass {
+    side key[2], value[2];
+} pass;
 
 static uint64_t mix(uint64_t hash, double x) {
     uint64_t bits;
@@ -100,10 +106,10 @@ typedef enum decays { OPEN, CONSTANT, VARIED } decays;
 
 static decays decays_of(const counting *c, const gla_sequence *s, const side *a) {
     decays found = a->rows && gla_mechanism_of(c->p)->log_decay ? CONSTANT : OPEN;
-    for (int64_t t = 0; a->gates->at && t < s->length; t++)
+    for (int64_t t = 0; a->gates.at && t < s->length; t++)
         for (int64_t i = 0; i < a->D; i++) {
-            double g = gla_tensor_token(c->p, a->gates, s, c->h, t, i);
-            if (g != gla_tensor_token(c->p, a->gates, s, c->h, 0, i)) return VARIED;
+            double g = gla_tensor_token(c->p, &a->gates, s, c->h, t, i);
+            if (g != gla_tensor_token(c->p, &a->gates, s, c->h, 0, i)) return VARIED;
             if (g != 0) found = CONSTANT;
         }
     return found;
@@ -117,10 +123,9 @@ static double equal_rows(const counting *c, const gla_sequence *s, const side *a
 }
 
 static void sketch_state(const counting *c, const gla_sequence *s, const side *a, sketch *column) {
-    int64_t across = a->rows ? c->p->dv : c->p->dk;
-    for (int64_t i = 0; a->state->at && i < a->D; i++)
-        for (int64_t j = 0; j < across; j++) {
-            double x = gla_tensor_state(c->p, a->state, s, c->h, a->rows ? i : j, a->rows ? j : i);
+    for (int64_t i = 0; a->state.at && i < a->D; i++)
+        for (int64_t j = 0; j < a->across; j++) {
+            double x = gla_tensor_state(c->p, &a->state, s, c->h, a->rows ? i : j, a->rows ? j : i);
             add_signed(&column[i], x, (uint64_t)(s->length + j));
         }
 }
@@ -128,11 +133,11 @@ static void sketch_state(const counting *c, const gla_sequence *s, const side *a
 static void sketch_tokens(const counting *c, const gla_sequence *s, const side *a, sketch *column, sketch *row) {
     for (int64_t t = 0; t < s->length; t++)
         for (int64_t i = 0; i < a->D; i++) {
-            double x = gla_tensor_token(c->p, a->x, s, c->h, t, i);
+            double x = gla_tensor_token(c->p, &a->x, s, c->h, t, i);
             add_signed(&row[t], x, (uint64_t)i);
             add_signed(&column[i], x, (uint64_t)t);
-            if (!a->gates->at) continue;
-            double g = gla_tensor_token(c->p, a->gates, s, c->h, t, i);
+            if (!a->gates.at) continue;
+            double g = gla_tensor_token(c->p, &a->gates, s, c->h, t, i);
             add_gate(&row[t], g);
             add_gate(&column[i], g);
         }
@@ -140,7 +145,7 @@ static void sketch_tokens(const counting *c, const gla_sequence *s, const side *
 
 static counts count_side(counting *c, const side *a) {
     gla_sequence s = gla_sequence_at(c->p, 0);
-    if (!a->x->at) return (counts){1, 1, 1};
+    if (!a->x.at) return (counts){1, 1, 1};
     sketch *column = c->room, *row = c->room + a->D;
     memset(c->room, 0, (size_t)(a->D + s.length) * sizeof *c->room);
     sketch_tokens(c, &s, a, column, row);
@@ -151,25 +156,52 @@ static counts count_side(counting *c, const side *a) {
                     .columns = most_alike(column, a->D, c->hashes)};
 }
 
-/* Into *model the largest counts of a head. */
-static void count_head(counting *c, bool backward, gla_error_model *model) {
-    const gla_problem *p = c->p;
-    const gla_tensor gk = gla_key_gates(p);
-    const side sides[4] = {{&p->k, &gk, &p->initial_state, p->dk, true},
-                           {&p->q, &gk, &p->d_final_state, p->dk, true},
-                           {&p->v, &p->gv, &p->initial_state, p->dv, false},
-                           {&p->d_o, &p->gv, &p->d_final_state, p->dv, false}};
-    counts key = {1, 1, 1}, value = {1, 1, 1};
-    for (int i = 0; i < 4; i++) {
-        counts found = count_side(c, &sides[i]), *to = i < 2 ? &key : &value;
-        to->rows = larger(to->rows, found.rows);
-        to->near = larger(to->near, found.near);
-        to->columns = larger(to->columns, found.columns);
+static counts count_sides(counting *c, const side sides[2]) {
+    counts z = {1, 1, 1};
+    for (int i = 0; i < 2; i++) {
+        counts found = count_side(c, &sides[i]);
+        z.rows = larger(z.rows, found.rows);
+        z.near = larger(z.near, found.near);
+        z.columns = larger(z.columns, found.columns);
     }
-    double tokens = p->gv.at ? larger(key.rows, value.rows) : key.rows;
+    return z;
+}
+
+/* Into *model the largest counts of a head's recurrence. */
+static void count_pass(counting *c, const pass *a, bool backward, gla_error_model *model) {
+    counts key = count_sides(c, a->key), value = count_sides(c, a->value);
+    double tokens = a->value[0].gates.at ? larger(key.rows, value.rows) : key.rows;
     double channels = key.columns * (backward ? value.columns : 1);
     model->repeats = larger(model->repeats, tokens * channels);
     model->dscore_repeats = larger(model->dscore_repeats, value.near / tokens);
+}
+
+/* The recurrences of a problem: how many, at most two. */
+static int passes_of(const gla_problem *p, pass passes[2]) {
+    const gla_tensor g = gla_acting_input(p, GLA_IN_GK), none = {0};
+    if (gla_input_axes(gla_mechanism_of(p), GLA_IN_GK) != GLA_PER_SLOT) {
+        passes[0] =
+            (pass){{{p->k, g, p->initial_state, p->dk, p->dv, true}, {p->q, g, p->d_final_state, p->dk, p->dv, true}},
+                   {{p->v, p->gv, p->initial_state, p->dv, p->dk, false},
+                    {p->d_o, p->gv, p->d_final_state, p->dv, p->dk, false}}};
+        return 1;
+    }
+    /* Slots: the keys' pass writes s as its values, the values' pass s as its keys. Tied write weights are alike where
+     * their gates are. */
+    const gla_tensor s = p->s.at ? p->s : g;
+    passes[0] =
+        (pass){{{p->k, none, p->initial_keys, p->dk, p->M, true}, {p->q, none, p->d_final_keys, p->dk, p->M, true}},
+               {{s, g, p->initial_keys, p->M, p->dk, false}, {none, none, none, p->M, p->dk, false}}};
+    passes[1] = (pass){
+        {{s, g, p->initial_state, p->M, p->dv, true}, {none, none, none, p->M, p->dv, true}},
+        {{p->v, none, p->initial_state, p->dv, p->M, false}, {p->d_o, none, p->d_final_state, p->dv, p->M, false}}};
+    return 2;
+}
+
+static void count_head(counting *c, bool backward, gla_error_model *model) {
+    pass passes[2];
+    int count = passes_of(c->p, passes);
+    for (int i = 0; i < count; i++) count_pass(c, &passes[i], backward, model);
 }
 
 /* How far apart two tokens of a score may be. */
@@ -182,8 +214,9 @@ static int64_t chunk_of(const gla_profile *profile, int64_t T) {
 }
 
 gla_status gla_count_repeats(const gla_problem *p, const gla_profile *profile, gla_error_model *model) {
-    bool backward = p->d_o.at || p->d_final_state.at;
-    size_t D = (size_t)(p->dk > p->dv ? p->dk : p->dv), most = (size_t)(p->T > p->H ? p->T : p->H) + D;
+    bool backward = gla_has_incoming(p);
+    size_t D = (size_t)larger(larger((double)p->dk, (double)p->dv), (double)p->M),
+           most = (size_t)(p->T > p->H ? p->T : p->H) + D;
     counting c = {.p = p, .chunk = chunk_of(profile, p->T)};
     c.room = malloc((D + (size_t)p->T + 1) * sizeof *c.room);
     c.hashes = malloc((most + 1) * sizeof *c.hashes);

@@ -34,10 +34,16 @@ gla_status gla_replay_check(const gla_replay *declared, gla_error *err) {
 gla_status gla_replay_compute(const gla_problem *p, const char *form, const char *numbers,
                               const gla_format *const format[GLA_OUTPUTS], unsigned outputs, int threads,
                               double *value[GLA_OUTPUTS], gla_error *err) {
-    gla_parts_run run = {
-        .form = form, .open = open_numbers, .data = numbers, .outputs = outputs, .format = format, .threads = threads};
+    gla_form parsed;
+    gla_parts_run run = {.form = &parsed,
+                         .open = open_numbers,
+                         .data = numbers,
+                         .outputs = outputs,
+                         .format = format,
+                         .threads = threads};
     memset(value, 0, GLA_OUTPUTS * sizeof *value);
     gla_status status = gla_replay_check(&(gla_replay){numbers, form}, err);
+    if (status == GLA_OK) status = gla_form_parse(form, &parsed, err);
     return status == GLA_OK ? gla_run_parts(p, &run, value, err) : status;
 }
 

@@ -58,21 +58,28 @@ static gla_status make_room(const struct pass *pass) {
         if (!(pass->how->outputs & (1u << i)) || !gla_has_output(pass->p, true, (gla_output)i)) continue;
         gla_output_shape(pass->p, (gla_output)i, shape);
         pass->value[i] = calloc((size_t)(shape[0] * shape[1] * shape[2] * shape[3]) + 1, sizeof(double));
-        if (!pass->value[i])
-            return gla_fail(pass->err, GLA_NO_MEMORY, "no memory to run %s for %s", pass->how->form,
-                            gla_output_names[i]);
+        if (!pass->value[i]) return gla_fail(pass->err, GLA_NO_MEMORY, "no memory for %s", gla_output_names[i]);
     }
     return GLA_OK;
+}
+
+bool gla_any_gradient(unsigned outputs) {
+    for (int i = 0; i < GLA_OUTPUTS; i++)
+        if (outputs & 1u << i && gla_is_gradient((gla_output)i)) return true;
+    return false;
+}
+
+bool gla_has_incoming(const gla_problem *p) {
+    return p->d_o.at || p->d_final_state.at || p->d_final_n.at || p->d_final_keys.at;
 }
 
 gla_status gla_run_parts(const gla_problem *p, const gla_parts_run *how, double *value[GLA_OUTPUTS], gla_error *err) {
     struct pass pass = {.p = p, .how = how, .heads = gla_unit_heads(p), .value = value, .err = err};
     memset(value, 0, GLA_OUTPUTS * sizeof *value);
-    gla_status status = gla_form_parse(how->form, &pass.form, err);
-    if (status != GLA_OK) return status;
-    pass.form.backward = how->outputs >> GLA_DQ != 0;
-    status = make_room(&pass);
-    size_t parts = (size_t)(p->N * (p->H / pass.heads));
+    pass.form = *how->form;
+    pass.form.backward = gla_any_gradient(how->outputs);
+    gla_status status = make_room(&pass);
+    size_t parts = (size_t)(p->N / gla_unit_sequences(p) * (p->H / pass.heads));
     if (status == GLA_OK) {
         gla_parallel(parts, how->threads > 0 ? how->threads : gla_processors(), run_part, &pass, NULL);
         status = (gla_status)atomic_load(&pass.status);

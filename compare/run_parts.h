@@ -11,7 +11,7 @@
 #include "../reference/number/format.h"
 
 typedef struct gla_parts_run {
-    const char *form; /* as gla_form_parse takes it */
+    const gla_form *form; /* its `backward` is set by the outputs */
     /* The number system of part `index`; called from the thread that runs it. */
     gla_status (*open)(const void *data, size_t index, gla_numbers **out, gla_error *err);
     const void *data;
@@ -21,7 +21,12 @@ typedef struct gla_parts_run {
 } gla_parts_run;
 
 /* value[i], dense in gla_output_shape, belongs to the caller (free), NULL where not wanted or not an output of this
- * problem; all NULL on failure. Errors: those of gla_form_parse, `open` and gla_run, of the first part to fail. */
+ * problem; all NULL on failure. Errors: those of `open` and gla_run, of the first part to fail. */
 gla_status gla_run_parts(const gla_problem *p, const gla_parts_run *how, double *value[GLA_OUTPUTS], gla_error *err);
+
+/* Is there a gradient among these outputs (bit mask of 1u << gla_output)? */
+bool gla_any_gradient(unsigned outputs);
+/* Do gradients come in: do, or that of a final state? */
+bool gla_has_incoming(const gla_problem *p);
 
 #endif

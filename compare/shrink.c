@@ -37,37 +37,68 @@ static double *cut3(gla_memory *m, const double *from, const gla_extent at[3], i
     return to;
 }
 
-static enum axis columns_of(gla_output name) {
-    return name == GLA_DQ || name == GLA_DK || name == GLA_DGK ? KEYS : VALUES;
+/* What the axes of a tensor are cut by: rows (tokens; of states, channels) and columns, with their whole sizes. */
+typedef struct cutting {
+    gla_extent rows, cols;
+    int64_t all_rows, all_cols;
+} cutting;
+
+static cutting cutting_of(const gla_problem *p, gla_axes axes, const box *b) {
+    const gla_extent one = {0, 1}, slots = {0, p->M}, tokens = b->axis[TOKENS], keys = b->axis[KEYS],
+                     values = b->axis[VALUES];
+    switch (axes) {
+    case GLA_PER_KEY:
+        return (cutting){tokens, keys, p->T, p->dk};
+    case GLA_USUAL_AXES: /* of no tensor */
+    case GLA_PER_VALUE:
+        return (cutting){tokens, values, p->T, p->dv};
+    case GLA_PER_HEAD:
+        return (cutting){tokens, one, p->T, 1};
+    case GLA_PER_SLOT:
+        return (cutting){tokens, slots, p->T, p->M};
+    case GLA_STATE:
+        return (cutting){keys, values, p->dk, p->dv};
+    case GLA_STATE_KEY:
+        return (cutting){keys, one, p->dk, 1};
+    case GLA_STATE_KEY_SLOT:
+        return (cutting){keys, slots, p->dk, p->M};
+    case GLA_STATE_SLOT_VALUE:
+        return (cutting){slots, values, p->M, p->dv};
+    case GLA_WEIGHT_KEY:
+        return (cutting){one, keys, 1, p->dk};
+    case GLA_STATE_ONE:
+    case GLA_WEIGHT_ONE:
+        break;
+    }
+    return (cutting){one, one, 1, 1};
+}
+
+/* The box of a dense tensor of the subject with `all` heads: states [heads,rows,cols], others [rows,heads,cols]. */
+static double *cut_tensor(const gla_problem *p, gla_axes axes, const box *b, int64_t all, const double *from,
+                          gla_memory *m) {
+    cutting c = cutting_of(p, axes, b);
+    gla_extent heads = heads_of(p, b, all);
+    if (gla_is_state(axes)) return cut3(m, from, (gla_extent[]){heads, c.rows, c.cols}, c.all_rows, c.all_cols);
+    return cut3(m, from, (gla_extent[]){c.rows, heads, c.cols}, all, c.all_cols);
 }
 
 static void cut_input(const gla_problem *p, gla_input name, const box *b, gla_memory *m, gla_problem *out) {
-    gla_tensor x = *gla_problem_input(out, name); /* still the whole's */
+    gla_tensor *to = gla_problem_input(out, name), x = *to; /* still the whole's */
+    gla_axes axes = gla_input_axes(gla_mechanism_of(p), name);
     if (!x.at) return;
-    bool keyed = name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK;
-    bool narrow = name == GLA_IN_GK && gla_mechanism_of(p)->gate_per_head; /* one for all channels */
-    gla_extent heads = heads_of(p, b, x.heads), columns = narrow ? (gla_extent){0, 1} : b->axis[keyed ? KEYS : VALUES];
-    gla_tensor *to = gla_problem_input(out, name);
-    if (gla_is_state_input(name)) {
-        const double *at = cut3(m, x.at, (gla_extent[]){heads, b->axis[KEYS], columns}, p->dk, p->dv);
-        gla_tensor_dense(to, at, 0, heads.count, b->axis[KEYS].count, columns.count);
-    } else {
-        const double *at = cut3(m, x.at, (gla_extent[]){b->axis[TOKENS], heads, columns}, x.heads,
-                                narrow  ? 1
-                                : keyed ? p->dk
-                                        : p->dv);
-        gla_tensor_dense(to, at, b->axis[TOKENS].count, heads.count, 1, columns.count);
-    }
+    cutting c = cutting_of(p, axes, b);
+    int64_t heads = heads_of(p, b, x.heads).count;
+    const double *at = cut_tensor(p, axes, b, x.heads, x.at, m);
+    gla_tensor_dense(to, at, gla_is_state(axes) ? 0 : c.rows.count, heads, c.rows.count, c.cols.count);
+}
+
+static gla_axes axes_of(const gla_problem *p, gla_output name) {
+    return gla_input_axes(gla_mechanism_of(p), gla_output_like(name));
 }
 
 static double *cut_output(const gla_subject *s, gla_output name, const box *b, const double *from, gla_memory *m) {
-    const int64_t *shape = s->out[name].shape;
-    if (gla_is_state_output(name))
-        return cut3(m, from, (gla_extent[]){heads_of(&s->p, b, shape[1]), b->axis[KEYS], b->axis[VALUES]}, shape[2],
-                    shape[3]);
-    bool narrow = shape[3] == 1; /* dg of a gate per head */
-    gla_extent columns = narrow ? (gla_extent){0, 1} : b->axis[columns_of(name)];
-    return cut3(m, from, (gla_extent[]){b->axis[TOKENS], heads_of(&s->p, b, shape[2]), columns}, shape[2], shape[3]);
+    gla_axes axes = axes_of(&s->p, name);
+    return cut_tensor(&s->p, axes, b, s->out[name].shape[gla_is_state(axes) ? 1 : 2], from, m);
 }
 
 /* ---- a window with what enters it ---- */
@@ -75,21 +106,40 @@ static double *cut_output(const gla_subject *s, gla_output name, const box *b, c
 static gla_status slice(const gla_problem *p, const box *b, bool backward, int threads, gla_memory *m,
                         gla_problem *out);
 
-/* The state after the tokens of `part`, or the gradient before them, as a state input of `to`. */
-static gla_status state_across(const gla_problem *p, const box *part, gla_output which, int threads, gla_memory *m,
-                               gla_tensor *to) {
+/* What passes from token to token: as it leaves, and where it enters. */
+static const struct {
+    gla_output leaves;
+    gla_input enters;
+} passing[] = {{GLA_FINAL_STATE, GLA_IN_INITIAL_STATE},   {GLA_FINAL_N, GLA_IN_INITIAL_N},
+               {GLA_FINAL_M, GLA_IN_INITIAL_M},           {GLA_FINAL_KEYS, GLA_IN_INITIAL_KEYS},
+               {GLA_DINITIAL_STATE, GLA_IN_DFINAL_STATE}, {GLA_DINITIAL_N, GLA_IN_DFINAL_N},
+               {GLA_DINITIAL_KEYS, GLA_IN_DFINAL_KEYS}};
+
+static bool copy_state(const gla_truth *truth, gla_output leaves, gla_memory *m, gla_tensor *to) {
+    const int64_t *shape = truth->tensor[leaves].shape;
+    double *at = gla_memory_take(m, truth->tensor[leaves].count);
+    if (!at) return false;
+    memcpy(at, truth->tensor[leaves].value, (size_t)truth->tensor[leaves].count * sizeof *at);
+    gla_tensor_dense(to, at, 0, shape[1], shape[2], shape[3]);
+    return true;
+}
+
+/* The states after the tokens of `part`, or the gradients before them, as inputs of `to`. */
+static gla_status states_across(const gla_problem *p, const box *part, bool backward, int threads, gla_memory *m,
+                                gla_problem *to) {
     gla_problem other;
     gla_truth truth = {0};
-    bool backward = which == GLA_DINITIAL_STATE;
     const gla_truth_options options = {.backward = backward, .close_enough = GLA_CLOSE_ENOUGH, .threads = threads};
     gla_status status = slice(p, part, backward, threads, m, &other);
-    if (backward) other.initial_state.at = NULL; /* F does not depend on it */
     if (status == GLA_OK) status = gla_truth_compute(&other, &options, &truth, NULL);
-    double *at = status == GLA_OK ? gla_memory_take(m, truth.tensor[which].count) : NULL;
-    if (at) memcpy(at, truth.tensor[which].value, (size_t)truth.tensor[which].count * sizeof *at);
-    if (at) gla_tensor_dense(to, at, 0, other.H, other.dk, other.dv);
+    for (size_t i = 0; i < sizeof passing / sizeof *passing && status == GLA_OK; i++) {
+        gla_output leaves = passing[i].leaves;
+        if (!truth.tensor[leaves].present || gla_is_gradient(leaves) != backward) continue;
+        if (!(gla_inputs_taken(p) & 1u << passing[i].enters)) continue;
+        if (!copy_state(&truth, leaves, m, gla_problem_input(to, passing[i].enters))) status = GLA_NO_MEMORY;
+    }
     gla_truth_free(&truth);
-    return status == GLA_OK && !at ? GLA_NO_MEMORY : status;
+    return status;
 }
 
 /* The box as a problem. Forward outputs alone need no gradients. */
@@ -99,7 +149,7 @@ static gla_status slice(const gla_problem *p, const box *b, bool backward, int t
     int64_t end = tokens.first + tokens.count;
     box before = *b, behind = *b;
     *out = *p;
-    if (!backward) out->d_o.at = out->d_final_state.at = NULL;
+    if (!backward) out->d_o.at = out->d_final_state.at = out->d_final_n.at = out->d_final_keys.at = NULL;
     out->H = b->axis[HEADS].count;
     out->decay.head += b->axis[HEADS].first;
     out->T = tokens.count;
@@ -110,9 +160,8 @@ static gla_status slice(const gla_problem *p, const box *b, bool backward, int t
     before.axis[TOKENS] = (gla_extent){0, tokens.first};
     behind.axis[TOKENS] = (gla_extent){end, p->T - end};
     gla_status status = GLA_OK;
-    if (tokens.first > 0) status = state_across(p, &before, GLA_FINAL_STATE, threads, m, &out->initial_state);
-    if (status == GLA_OK && backward && end < p->T)
-        status = state_across(p, &behind, GLA_DINITIAL_STATE, threads, m, &out->d_final_state);
+    if (tokens.first > 0) status = states_across(p, &before, false, threads, m, out);
+    if (status == GLA_OK && backward && end < p->T) status = states_across(p, &behind, true, threads, m, out);
     return status;
 }
 
@@ -151,7 +200,7 @@ static bool fails(search *w, const box *b, trial *t) {
     gla_truth truth = {0};
     gla_judgement j;
     gla_candidate c = {0};
-    bool backward = w->name >= GLA_DQ, good = false;
+    bool backward = gla_is_gradient(w->name), good = false;
     const gla_truth_options how = {
         .backward = backward, .close_enough = GLA_CLOSE_ENOUGH, .threads = w->options->threads};
     *t = (trial){.value = NULL};
@@ -184,15 +233,31 @@ static bool take(search *w, box b) {
 
 /* ---- the search ---- */
 
+/* Where the decay or a rotation goes by the token's place in the sequence. */
+static bool has_places(const gla_problem *p) {
+    const gla_switch *s = gla_mechanism_of(p)->switches;
+    bool given = false, places = false;
+    for (int i = 0; s && s[i].name; i++) {
+        given = given || p->setting[i].given;
+        places = places || strcmp(s[i].name, "position") == 0;
+    }
+    return given && places;
+}
+
+/* Tokens go where all that passes between them can come in: not a gradient of m, for which there is no input. A state's
+ * rows are apart in the gated core alone, and where a gradient is no sum over them. */
 static bool may_cut(const gla_problem *p, gla_output name, enum axis a, bool low) {
-    if (name == GLA_DGK && gla_mechanism_of(p)->gate_per_head && a != TOKENS) return false; /* a sum over channels */
+    gla_axes axes = axes_of(p, name);
+    bool state = gla_is_state(axes), gradient = gla_is_gradient(name);
+    if (gla_is_weight(axes)) return false; /* a sum over all tokens */
     switch (a) {
     case TOKENS:
-        return low ? name != GLA_DINITIAL_STATE : name != GLA_FINAL_STATE;
+        if (low) return (!state || !gradient) && !has_places(p);
+        return (!state || gradient) && !(gradient && gla_inputs_taken(p) & 1u << GLA_IN_INITIAL_M);
     case KEYS:
-        return gla_is_state_output(name) || columns_of(name) == KEYS;
+        return gla_is_plain(p) && (axes == GLA_STATE || axes == GLA_PER_KEY);
     case VALUES:
-        return gla_is_state_output(name) || columns_of(name) == VALUES;
+        return gla_columns_apart(p) && (axes == GLA_STATE || axes == GLA_PER_VALUE);
     case HEADS:
     case AXES:
         break;
@@ -295,6 +360,9 @@ gla_status gla_shrink(const gla_problem *p, const gla_candidate *candidate, cons
     memset(out, 0, sizeof *out);
     gla_status status = choose(judgement, options, &name, err);
     if (status != GLA_OK) return status;
+    if (gla_is_weight(axes_of(p, name)) && p->N > 1)
+        return gla_fail(err, GLA_BAD_VALUE, "%s is a sum over all %d sequences: nothing to shrink",
+                        gla_output_names[name], (int)p->N);
     const int64_t *at = judgement->tensor[name].at, *shape = truth->tensor[name].shape;
     bool state = gla_is_state_output(name);
     int64_t head = at[state ? 1 : 2] * (p->H / shape[state ? 1 : 2]), unit = gla_unit_heads(p);

@@ -8,7 +8,7 @@
  *     tokens     a window; the exact state before it becomes its initial_state, for gradients the exact gradient of the
  *                state behind it its dfinal_state. final_state keeps the last token, dinitial_state the first
  *     channels   of the value axis for o dv dgv, of the key axis for dq dk dg, of both for states: the other axis is
- *                summed over
+ *                summed over. Key channels are apart in the gated core alone, value channels where the mechanism says so
  * Tokens come in the order of the recurrence, whatever `reverse` was. A slice is accepted if it fails, and at no
  * element that was within its bound in the whole: without the roundings of the tokens cut away, right elements could
  * seem wrong. Magnitudes stay: another problem would need the kernel to be run again (shrink_plugin.h).

@@ -30,16 +30,37 @@ gla_status gla_study_problem(int64_t T, int64_t D, const gla_format *dtype, gla_
     return GLA_OK;
 }
 
-gla_status gla_trial_open(const gla_problem *p, const char *form, const char *numbers, gla_trial *trial,
-                          gla_error *err) {
-    *trial = (gla_trial){0};
+static gla_status trial(const gla_problem *p, const char *form, bool backward, gla_numbers *numbers, gla_trial *out,
+                        gla_error *err) {
+    *out = (gla_trial){.numbers = numbers};
+    if (!numbers) return gla_fail(err, GLA_NO_MEMORY, "no memory for a number system");
     gla_form parsed;
     gla_status status = gla_form_parse(form, &parsed, err);
     if (status) return status;
-    parsed.backward = true;
-    status = gla_all_numbers_open(numbers, &trial->numbers, err);
-    if (status) return status;
-    return gla_run(p, &parsed, trial->numbers, &trial->result, err);
+    parsed.backward = backward;
+    return gla_run(p, &parsed, numbers, &out->result, err);
+}
+
+static gla_status named_trial(const gla_problem *p, const char *form, bool backward, const char *name, gla_trial *out,
+                              gla_error *err) {
+    gla_numbers *numbers;
+    *out = (gla_trial){0};
+    gla_status status = gla_all_numbers_open(name, &numbers, err);
+    return status ? status : trial(p, form, backward, numbers, out, err);
+}
+
+gla_status gla_trial_open(const gla_problem *p, const char *form, const char *numbers, gla_trial *out, gla_error *err) {
+    return named_trial(p, form, true, numbers, out, err);
+}
+
+gla_status gla_trial_forward(const gla_problem *p, const char *form, const char *numbers, gla_trial *out,
+                             gla_error *err) {
+    return named_trial(p, form, false, numbers, out, err);
+}
+
+gla_status gla_trial_forward_in(const gla_problem *p, const char *form, gla_numbers *numbers, gla_trial *out,
+                                gla_error *err) {
+    return trial(p, form, false, numbers, out, err);
 }
 
 void gla_trial_close(gla_trial *trial) {
@@ -75,4 +96,16 @@ double gla_trial_max_relative(const gla_trial *x, const gla_trial *truth, gla_ou
         if (isnan(largest)) break;
     }
     return largest;
+}
+
+double gla_trial_window_error(const gla_trial *x, const gla_trial *truth, gla_output name, int64_t first,
+                              int64_t count) {
+    int64_t D = truth->result.tensor[name].shape[3];
+    double error = 0, size = 0;
+    for (int64_t i = first * D; i < (first + count) * D; i++) {
+        double y = at(truth, name, i), e = at(x, name, i) - y;
+        error += e * e;
+        size += y * y;
+    }
+    return sqrt(error / size);
 }

@@ -19,7 +19,6 @@
 typedef double gla_gate_rule(double x, int64_t t, gla_draw d); /* the log gate of one channel of token t */
 
 typedef struct gla_gate_gradient_case {
-    const char *gates; /* as printed */
     gla_gate_rule *rule;
     double x;
     int64_t T;
@@ -32,20 +31,20 @@ typedef struct gla_gate_gradient_row {
     double strict; /* the same without the i = j pairs in either */
 } gla_gate_gradient_row;
 
-extern const gla_gate_gradient_case gla_gate_gradient_cases[]; /* ends with NULL gates; dk = dv = 64 */
-/* One row; takes about 2 ms a token (T = 8192: 16 s), the whole table some three minutes. */
-gla_status gla_study_gate_gradient(const gla_gate_gradient_case *c, uint64_t seed, gla_gate_gradient_row *row,
-                                   gla_error *err);
+/* dk = dv = 64; about 2 ms a token. */
+gla_status gla_study_gate_gradient_errors(const gla_gate_gradient_case *c, uint64_t seed, gla_gate_gradient_row *row,
+                                          gla_error *err);
 
 /* ---- reset: what a very negative gate does to its chunk (study_reset.c) ---- */
 
+enum { GLA_RESET_O, GLA_RESET_STATE, GLA_RESET_DG, GLA_RESET_OUTPUTS };
+
 typedef struct gla_reset_row {
-    double o, final_state, dg; /* relative RMS errors */
-    double o_max;              /* largest elementwise relative error of o */
+    double error[GLA_RESET_OUTPUTS]; /* relative RMS errors */
 } gla_reset_row;
 
-extern const double gla_reset_gates[]; /* ends with 0; -inf is among them */
-gla_status gla_study_reset(double gate, uint64_t seed, gla_reset_row *row, gla_error *err);
+/* gate in tokens 0, 32, 64 ... ; T = 256, dk = dv = 32. */
+gla_status gla_study_reset_errors(const char *form, double gate, uint64_t seed, gla_reset_row *row, gla_error *err);
 
 /* ---- sites: what each part of a tensor-core kernel's arithmetic costs (study_sites.c) ---- */
 
@@ -104,10 +103,18 @@ typedef struct gla_trial {
 /* Forward and backward of GLA. Close it also after a failure. */
 gla_status gla_trial_open(const gla_problem *p, const char *form, const char *numbers, gla_trial *trial,
                           gla_error *err);
+/* Forward alone; in a number system by its name, or in one that the trial owns from here on (NULL: no memory). */
+gla_status gla_trial_forward(const gla_problem *p, const char *form, const char *numbers, gla_trial *trial,
+                             gla_error *err);
+gla_status gla_trial_forward_in(const gla_problem *p, const char *form, gla_numbers *numbers, gla_trial *trial,
+                                gla_error *err);
 void gla_trial_close(gla_trial *trial);
 
 double gla_trial_rms(const gla_trial *truth, gla_output name);
 double gla_trial_rms_error(const gla_trial *x, const gla_trial *truth, gla_output name);    /* |x - truth| / |truth| */
 double gla_trial_max_relative(const gla_trial *x, const gla_trial *truth, gla_output name); /* where truth is not 0 */
+/* |x - truth| / |truth| over `count` tokens from `first`, of a problem of one head. */
+double gla_trial_window_error(const gla_trial *x, const gla_trial *truth, gla_output name, int64_t first,
+                              int64_t count);
 
 #endif

@@ -32,7 +32,8 @@ static double steady(double x, int64_t t, gla_draw d) { return -x; }
 
 static const char error_of_o[] = "error of o", first_bad[] = "first token not finite", median[] = "median rel. error",
                   greatest[] = "error of dg", first[] = "|dg_1|, truth 0", window[] = "greatest rel. error",
-                  inverse[] = "error of X", least[] = "least j";
+                  inverse[] = "error of X", least[] = "least j", one_h[] = "h with eps / h without",
+                  one_key[] = "rel. error of 1 - alpha";
 static const char naive[] = "parallel-naive", one_anchor[] = "chunkwise-factored:64", blocks[] = "chunkwise:64:16",
                   suffix[] = "chunkwise:64:16+suffix", anchor64[] = "chunkwise:64:16+anchor",
                   anchor16[] = "chunkwise:16:16+anchor", straddle[] = "chunkwise:64:16+straddle";
@@ -93,7 +94,11 @@ const gla_hazard gla_hazards[] = {
      uniform, 0.5, 2048},
     {"H3", "|g| about 0.5, suffix, dq dk rounded to bf16", first, FIGURE(1.5), gla_hazard_gate_first, NULL, uniform,
      0.5, 2048},
-    {"H4", "1 - alpha formed by subtraction", "HGRN2's gates are no mechanism here yet", 0, 0, NULL, NULL, NULL, 0, 0},
+    {"H4", "1 - sigmoid(f), f = 5", one_key, FIGURE(3.6e-6), gla_hazard_key, "subtracted", NULL, 5, 0},
+    {"H4", "1 - sigmoid(f), f = 10", one_key, FIGURE(4.6e-4), gla_hazard_key, "subtracted", NULL, 10, 0},
+    {"H4", "1 - sigmoid(f), f = 14", one_key, FIGURE(3.5e-3), gla_hazard_key, "subtracted", NULL, 14, 0},
+    {"H4", "1 - sigmoid(f), f = 17", one_key, FIGURE(1.0), gla_hazard_key, "subtracted", NULL, 17, 0},
+    {"H4", "HGRN2's key sigmoid(-f), f = 17", one_key, 0.0, 7e-8, gla_hazard_key, "tied", NULL, 17, 0},
     {"H5", "one anchor for a chunk of 64, sum -80", error_of_o, FIGURE(2e-6), gla_hazard_output_error, one_anchor,
      uniform, 80, 64},
     {"H5", "one anchor for a chunk of 64, sum -88", error_of_o, FINITE, gla_hazard_output_error, one_anchor, uniform,
@@ -121,7 +126,8 @@ const gla_hazard gla_hazards[] = {
     {"H6", "equal keys, beta |k|^2 = 1.9", "max |X|", FIGURE(1.9), gla_hazard_growth, NULL, NULL, 1.9, 0},
     {"H6", "equal keys, beta |k|^2 = 2.1", "max |X|", FIGURE(7.7e2), gla_hazard_growth, NULL, NULL, 2.1, 0},
     {"H6", "equal keys, beta |k|^2 = 3", "max |X|", FIGURE(1.4e19), gla_hazard_growth, NULL, NULL, 3, 0},
-    {"H7", "eps of the normaliser under a stabiliser", "mLSTM is no mechanism here yet", 0, 0, NULL, NULL, NULL, 0, 0},
+    {"H7", "eps = 1e-6 in units of e^m, m = 10", one_h, FIGURE(0.978), gla_hazard_eps, NULL, NULL, 10, 0},
+    {"H7", "eps = 1e-6 in units of e^m, m = 15", one_h, FIGURE(0.234), gla_hazard_eps, NULL, NULL, 15, 0},
     {"H8", "alpha = 1 - 2^-j kept in bf16 is 1", least, FIGURE(9), gla_hazard_one, "bf16", NULL, 0, 0},
     {"H8", "alpha = 1 - 2^-j kept in f16 is 1", least, FIGURE(12), gla_hazard_one, "f16", NULL, 0, 0},
     {"H9", "mask times e^(future gates), sum -128", error_of_o, NOT_FINITE, gla_hazard_mask, "after", NULL, 2, 64},
@@ -131,7 +137,7 @@ const gla_hazard gla_hazards[] = {
     {"H10", "e^x as 2^(x/ln 2), sum -80", window, FIGURE(80 * 0x1p-24), gla_hazard_exponent, "sm_90:f32", NULL, 80, 0},
     {0}};
 
-static bool is_figure(const gla_hazard *h) { return h->measure && isfinite(h->high); }
+static bool is_figure(const gla_hazard *h) { return isfinite(h->high); }
 
 double gla_hazard_ratio(const gla_hazard *h, double measured) {
     if (!is_figure(h) || !(h->low > 0) || isnan(measured)) return NAN;
@@ -188,7 +194,7 @@ size_t gla_hazard_count(void) {
     return count;
 }
 
-bool gla_hazard_included(const gla_hazard *h, int64_t longest) { return h->measure && (!longest || h->T <= longest); }
+bool gla_hazard_included(const gla_hazard *h, int64_t longest) { return !longest || h->T <= longest; }
 
 typedef struct row_result {
     gla_status status;

@@ -18,13 +18,13 @@ typedef struct gla_hazard gla_hazard;
 typedef gla_status gla_hazard_measure(const gla_hazard *h, uint64_t seed, double *measured, gla_error *err);
 
 struct gla_hazard {
-    const char *name;            /* "H1" */
-    const char *setting;         /* in words */
-    const char *figure;          /* what the number is */
-    double low, high;            /* as predicted, mostly equal. INFINITY both: the result is not finite; 0 and INFINITY:
-                                    it is finite, how exact is not predicted */
-    gla_hazard_measure *measure; /* NULL: needs a mechanism that is not there */
-    const char *how;             /* formulation, number system or way */
+    const char *name;    /* "H1" */
+    const char *setting; /* in words */
+    const char *figure;  /* what the number is */
+    double low, high;    /* as predicted, mostly equal. INFINITY both: the result is not finite; 0 and INFINITY:
+                            it is finite, how exact is not predicted */
+    gla_hazard_measure *measure;
+    const char *how; /* formulation, number system or way */
     gla_gate_rule *rule;
     double x; /* size of the gates, length of the keys: as the measure takes it */
     int64_t T;
@@ -37,7 +37,7 @@ extern const gla_hazard gla_hazards[]; /* ends with a NULL name */
 gla_status gla_study_hazards(int64_t longest, uint64_t seed, void (*progress)(void *data, size_t begun),
                              void *progress_data, double measured[], gla_error *err);
 size_t gla_hazard_count(void);
-bool gla_hazard_included(const gla_hazard *h, int64_t longest); /* does it have a measure, and few enough tokens? */
+bool gla_hazard_included(const gla_hazard *h, int64_t longest); /* has it few enough tokens? */
 
 /* measured / predicted, to the nearer end of a range and 1 within; NaN where one of them is not a figure. */
 double gla_hazard_ratio(const gla_hazard *h, double measured);
@@ -57,6 +57,7 @@ gla_hazard_measure gla_hazard_gate_first;    /* |dg_1|, 0 in truth: root mean sq
 
 /* study_hazards_weights.c. */
 gla_hazard_measure gla_hazard_window;   /* greatest relative error of e^(G_t - G_{t-8}); how: global, chunk, segsum */
+gla_hazard_measure gla_hazard_key;      /* relative error of 1 - sigmoid(x); how: subtracted, tied (HGRN2's key) */
 gla_hazard_measure gla_hazard_one;      /* least j for which `how` rounds 1 - 2^-j to 1 */
 gla_hazard_measure gla_hazard_mask;     /* error of o, a gate of -x in every one of T tokens; how: after, before exp */
 gla_hazard_measure gla_hazard_exponent; /* greatest relative error of e^-y in `how`, y from x/2 to x */
@@ -66,6 +67,9 @@ gla_hazard_measure gla_hazard_inverse_random; /* error, |k| = x; how: rows, prod
 gla_hazard_measure gla_hazard_inverse_equal;  /* error, equal keys; how: rows, product, product-unfused */
 gla_hazard_measure gla_hazard_power;          /* max |L^32|, equal unit keys */
 gla_hazard_measure gla_hazard_growth;         /* max |X|, equal keys of |k|^2 = x */
+
+/* study_hazards_mlstm.c: what an eps of 1e-6 multiplies h by under a stabiliser m = x. */
+gla_hazard_measure gla_hazard_eps;
 
 /* ---- shared by them (study_hazards.c) ---- */
 

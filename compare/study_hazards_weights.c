@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Hazards H2, H8, H9 and H10: how a decay is held and formed.
+ * Hazards H2, H4, H8, H9 and H10: how a decay is held and formed.
  *     window     e^(G_t - G_{t-8}) from a running sum of all gates, of a chunk's, or from the 8 gates alone
- *     one        a decay alpha near 1 in a narrow format, where its logarithm would keep all its digits
- *     mask       o = ((Q K^T) * M) V with M_ti = e^(G_t - G_i) below the diagonal and 0 above, formed by multiplying
- *                e^(G_t - G_i) of the future by 0 (infinity times 0), or by -inf in its exponent; nothing overflows in
+ *     key        1 - alpha of alpha = sigmoid(f) near 1, which has lost the digits that sigmoid(-f) keeps; the figure
+ * is of one f, so without a draw one        a decay alpha near 1 in a narrow format, where its logarithm would keep all
+ * its digits mask       o = ((Q K^T) * M) V with M_ti = e^(G_t - G_i) below the diagonal and 0 above, formed by
+ * multiplying e^(G_t - G_i) of the future by 0 (infinity times 0), or by -inf in its exponent; nothing overflows in
  *                MPFR, so its multiplication is the truth of both
  *     exponent   e^x by a GPU: 2^y of y = x / ln 2 rounded, so x 2^-24 relative before the exponential itself
  */
@@ -13,7 +14,9 @@
 #include <string.h>
 
 #include "../fast/hardware/hardware.h"
-#include "../reference/verbs.h"
+#include "../reference/activation.h"
+#include "../reference/gate_sums.h"
+#include "../reference/mechanisms/tied_gates.h"
 #include "study_hazards.h"
 
 static void set(gla_matrix A, size_t i, size_t j, double x) {
@@ -100,6 +103,31 @@ gla_status gla_hazard_window(const gla_hazard *h, uint64_t seed, double *measure
     else
         from_running_sums(w, g, strcmp(h->how, "global") == 0 ? (size_t)h->T : CHUNK);
     *measured = greatest_error(w, truth);
+    return close_both(n, exact, err);
+}
+
+/* ---- H4 ---- */
+
+/* 1 - alpha of the logit x. */
+static double key_of(gla_numbers *n, double x, bool tied) {
+    gla_matrix f = gla_new(n, 1, 1), g = gla_new(n, 1, 1), k = gla_new(n, 1, 1), one = gla_new(n, 1, 1);
+    set(f, 0, 0, x);
+    set(one, 0, 0, 1);
+    tied_gates(g, k, f, (gla_matrix){0});
+    if (!tied) {
+        act_sigmoid(k, f);
+        gla_sub(k, one, k);
+    }
+    return get(k, 0, 0);
+}
+
+gla_status gla_hazard_key(const gla_hazard *h, uint64_t seed, double *measured, gla_error *err) {
+    (void)seed;
+    gla_numbers *n, *exact;
+    gla_status status = open_both("binary32", &n, &exact, err);
+    if (status) return status;
+    double truth = key_of(exact, h->x, true);
+    *measured = fabs(key_of(n, h->x, strcmp(h->how, "tied") == 0) - truth) / truth;
     return close_both(n, exact, err);
 }
 

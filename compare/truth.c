@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Certified truth; contract in truth.h. Three passes: the double-double engine over every sequence and head, the
- * rounding test over every element, and the climb (truth_climb.c) of what is left.
+ * rounding test over every element, and the climb (truth_climb.c) of what is left. Where the mechanism is not the gated
+ * core as it stands, there is no first pass, and everything is left to the climb.
  *
  * A unit of work is one sequence and the smallest block of heads that shares no tensor with other heads, so that
  * units write disjoint outputs. Within a unit heads run in order, and gradients of shared tensors add up as pairs,
@@ -23,7 +24,9 @@
 
 /* ---- units ---- */
 
-static size_t unit_count(const gla_problem *p) { return (size_t)(p->N * (p->H / gla_unit_heads(p))); }
+static size_t unit_count(const gla_problem *p) {
+    return (size_t)(p->N / gla_unit_sequences(p) * (p->H / gla_unit_heads(p)));
+}
 
 /* ---- first pass: double-double ---- */
 
@@ -92,7 +95,7 @@ static void load_slice(struct slice *s, const gla_problem *p, const gla_sequence
     x->q = load_tokens(s, p, &p->q, q, h, p->dk);
     x->k = load_tokens(s, p, &p->k, q, h, p->dk);
     x->v = load_tokens(s, p, &p->v, q, h, p->dv);
-    gla_tensor gk = gla_key_gates(p);
+    gla_tensor gk = gla_acting_input(p, GLA_IN_GK);
     x->gk = load_tokens(s, p, &gk, q, h, p->dk);
     x->gv = load_tokens(s, p, &p->gv, q, h, p->dv);
     x->fixed = gla_mechanism_of(p)->log_decay != NULL;
@@ -147,7 +150,7 @@ static void store(struct pass *pass, gla_output name, const gla_sequence *s, int
     const int64_t *shape = pass->out->tensor[name].shape;
     bool state = gla_is_state_output(name), narrow = name == GLA_DGK && shape[3] < pass->p->dk;
     int64_t rows = state ? pass->p->dk : s->length, cols = narrow ? pass->p->dk : shape[3];
-    if (!x->hi || !pass->out->tensor[name].present) return;
+    if (!x || !x->hi || !pass->out->tensor[name].present) return;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < cols; j++) {
             int64_t at = state ? gla_index_state(pass->p, shape, s, h, i, j)
@@ -225,7 +228,6 @@ static void second_pass(struct pass *pass) {
     for (int name = 0; name < GLA_OUTPUTS; name++)
         if (pass->out->tensor[name].count > most) most = pass->out->tensor[name].count;
     gla_parallel((size_t)((most + STRETCH - 1) / STRETCH), pass->options->threads, test_stretch, pass, NULL);
-    pass->out->undecided = open_elements(pass->out);
 }
 
 /* ---- third pass: the climb ---- */
@@ -269,8 +271,10 @@ gla_status gla_truth_compute(const gla_problem *p, const gla_truth_options *opti
     if (o.threads <= 0) o.threads = gla_processors();
     for (int i = 0; i < GLA_OUTPUTS; i++)
         if (gla_has_output(p, o.backward, (gla_output)i) && !allocate(&pass, i)) pass.status = GLA_NO_MEMORY;
-    if (pass.status == GLA_OK) first_pass(&pass);
-    if (pass.status == GLA_OK) second_pass(&pass);
+    bool engine = gla_is_plain(p);
+    if (pass.status == GLA_OK && engine) first_pass(&pass);
+    if (pass.status == GLA_OK && engine) second_pass(&pass);
+    out->undecided = open_elements(out);
     for (int i = 0; i < GLA_OUTPUTS; i++) free(pass.bound[i]);
     if (pass.status == GLA_OK && out->undecided > 0) gla_parallel(unit_count(p), o.threads, climb_unit, &pass, NULL);
     if (pass.status == GLA_OK) out->uncertified = open_elements(out);

@@ -3,7 +3,7 @@
  * Certified truth: every output of a problem, correctly rounded into a target format, with a flag that says it is
  * proven.
  *
- * First the double-double engine (fast/cpu/gated_dd) gives x and a proven bound E for every element. If x - E and
+ * Where the mechanism is the gated core as it stands (gla_is_plain), the double-double engine (fast/cpu/gated_dd) gives x and a proven bound E for every element. If x - E and
  * x + E round to the same number of the target, that number is the correctly rounded truth. What stays undecided (near
  * a rounding boundary, an exact tie, a huge cancellation, an overflow) climbs: the sequences and heads that hold it run
  * again in interval arithmetic, at 192 bits and then at twice as many up to a cap. Outputs that involve e^g, g != 0,
@@ -11,6 +11,9 @@
  * second as soon as the interval is a single point. A fixed decay that is itself a dyadic number (retention's) enters
  * the intervals as that number, so that exact results stay exact. What the cap does not decide is reported, never
  * guessed.
+ * Every other mechanism climbs from the start. Divisions, square roots and maxima are enclosed as sums and products are;
+ * what an interval loses over a sequence is a few bits where states only decay, and nothing that grows with the sequence
+ * in the delta rule, whose states are enclosed otherwise (truth_delta.h). `glassbox bench --mechanisms` shows the cost.
  *
  * Memory beside the result: one binary64 per element, the engine's, and the intervals of what climbs.
  */
@@ -42,10 +45,11 @@ typedef struct gla_truth {
         int64_t shape[4], count;
         double *value;      /* the truth, correctly rounded into the target if certified, else the best estimate */
         uint8_t *certified; /* 1 = proven correctly rounded, 2 = proven to within close_enough, 0 = open */
-        double *magnitude;  /* the same formula on absolute values: condition number = magnitude / |value| */
+        double *magnitude;  /* the same formula on absolute values: condition number = magnitude / |value|; 0 where the
+                               engine does not run the mechanism */
         double *low; /* value + low is the truth to about 50 bits more than the target has; 0 if value is not finite */
     } tensor[GLA_OUTPUTS];
-    int64_t undecided;   /* elements that the double-double pass left open */
+    int64_t undecided;   /* elements that the double-double pass left open; all of them if it did not run */
     int64_t uncertified; /* elements that are still open */
     long bits;           /* highest precision used; 106 = double-double sufficed */
 } gla_truth;

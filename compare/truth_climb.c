@@ -5,13 +5,14 @@
  * precision holds it, and a tie is then decided too.
  *
  * The sub-problem is one sequence and a block of heads, in the caller's memory. While no gradient is open, only the
- * value columns between the first and the last open one are run: o and S_T keep columns apart.
+ * value columns between the first and the last open one are run, where o and S_T keep columns apart.
  */
 #include "truth_climb.h"
 
 #include <math.h>
 
 #include "certify.h"
+#include "truth_delta.h"
 
 static bool has_columns(int name) { return name == GLA_O || name == GLA_FINAL_STATE; }
 
@@ -23,11 +24,12 @@ struct piece {
 
 static struct piece piece_of(const gla_problem *p, int64_t n, int64_t head, int64_t heads, int64_t column,
                              int64_t columns) {
-    static const gla_input by_value[] = {GLA_IN_V, GLA_IN_GV, GLA_IN_DO, GLA_IN_INITIAL_STATE, GLA_IN_DFINAL_STATE};
     struct piece piece = {gla_part_of(p, n, head, heads), column};
-    for (size_t i = 0; i < sizeof by_value / sizeof *by_value; i++) {
-        gla_tensor *x = gla_problem_input(&piece.part.problem, by_value[i]);
-        if (x->at) x->at += column * x->stride[3];
+    for (int i = 0; i < GLA_INPUTS; i++) {
+        gla_tensor *x = gla_problem_input(&piece.part.problem, (gla_input)i);
+        gla_axes axes = gla_input_axes(gla_mechanism_of(p), (gla_input)i);
+        bool columned = axes == GLA_PER_VALUE || axes == GLA_STATE || axes == GLA_STATE_SLOT_VALUE;
+        if (x->at && columned) x->at += column * x->stride[3];
     }
     piece.part.problem.dv = columns;
     return piece;
@@ -48,18 +50,19 @@ static int64_t place(const struct piece *piece, const gla_problem *p, int name, 
 
 /* What is open in a unit. */
 struct open {
-    bool any, gradient;
-    int64_t first, last; /* value columns of o and S_T */
+    bool any, gradient, all; /* all: something that needs every column */
+    int64_t first, last;     /* value columns of o and S_T */
 };
 
 static struct open look(const struct piece *whole, const gla_problem *p, const gla_truth *t) {
-    struct open open = {.first = p->dv, .last = -1};
+    struct open open = {.all = !gla_columns_apart(p), .first = p->dv, .last = -1};
     for (int name = 0; name < GLA_OUTPUTS; name++)
         for (int64_t i = 0, count = element_count(whole, t, name); i < count; i++) {
             if (t->tensor[name].certified[place(whole, p, name, i)]) continue;
             int64_t column = i % p->dv;
             open.any = true;
-            if (!has_columns(name)) open.gradient = true;
+            if (!has_columns(name)) open.all = true;
+            if (gla_is_gradient((gla_output)name)) open.gradient = true;
             if (has_columns(name) && column < open.first) open.first = column;
             if (has_columns(name) && column > open.last) open.last = column;
         }
@@ -71,6 +74,18 @@ struct ends {
     mpfr_t lo, hi, middle;
 };
 
+/* Known well enough, if not rounded? */
+static bool close(const struct ends *e, double close_enough) {
+    if (!(close_enough > 0) || !mpfr_number_p(e->lo) || !mpfr_number_p(e->hi)) return false;
+    mpfr_t width;
+    mpfr_init2(width, 53);
+    mpfr_sub(width, e->hi, e->lo, MPFR_RNDU);
+    double least = fmin(fabs(mpfr_get_d(e->lo, MPFR_RNDZ)), fabs(mpfr_get_d(e->hi, MPFR_RNDZ)));
+    bool near = mpfr_get_d(width, MPFR_RNDU) <= close_enough * fmax(least, 0x1p-149);
+    mpfr_clear(width);
+    return near;
+}
+
 /* Test element `index` of the result, `at` of the whole; if it stays open it gets the midpoint as its best estimate. */
 static void decide(const gla_result *r, gla_output name, int64_t index, int64_t at, struct ends *e,
                    const gla_truth_options *o, gla_truth *t) {
@@ -80,7 +95,10 @@ static void decide(const gla_result *r, gla_output name, int64_t index, int64_t 
     t->tensor[name].certified[at] = gla_certify_ends(o->target, o->rounding, e->lo, e->hi, value);
     r->numbers->ops->get_mpfr(r->numbers, e->middle, x);
     if (!mpfr_number_p(e->middle)) return;
-    if (!t->tensor[name].certified[at]) *value = gla_round_mpfr(o->target, GLA_RN, e->middle, 0);
+    if (!t->tensor[name].certified[at]) {
+        *value = gla_round_mpfr(o->target, GLA_RN, e->middle, 0);
+        if (close(e, o->close_enough)) t->tensor[name].certified[at] = 2;
+    }
     if (isfinite(*value)) mpfr_sub_d(e->middle, e->middle, *value, MPFR_RNDN);
     t->tensor[name].low[at] = isfinite(*value) ? mpfr_get_d(e->middle, MPFR_RNDN) : 0;
 }
@@ -91,7 +109,13 @@ static gla_status run_piece(const struct piece *piece, const gla_problem *p, boo
     gla_numbers *n = gla_interval_open(bits);
     if (!n) return GLA_NO_MEMORY;
     gla_result r;
-    gla_status status = gla_run(&piece->part.problem, &form, n, &r, NULL);
+    gla_problem part = piece->part.problem;
+    gla_mechanism enclosed = *gla_mechanism_of(p);
+    if (gla_delta_encloses(p)) {
+        enclosed.slice = gla_delta_enclose;
+        part.mechanism = &enclosed;
+    }
+    gla_status status = gla_run(&part, &form, n, &r, NULL);
     struct ends e;
     mpfr_inits2(bits, e.lo, e.hi, e.middle, (mpfr_ptr)0);
     for (int name = 0; name < GLA_OUTPUTS && status == GLA_OK; name++)
@@ -114,8 +138,7 @@ gla_status gla_truth_climb(const gla_problem *p, int64_t n, int64_t first, int64
     while (open.any && *bits < o->cap_bits && status == GLA_OK) {
         *bits = *bits ? 2 * *bits : 192;
         if (*bits > o->cap_bits) *bits = o->cap_bits;
-        struct piece piece =
-            open.gradient ? whole : piece_of(p, n, first, heads, open.first, open.last - open.first + 1);
+        struct piece piece = open.all ? whole : piece_of(p, n, first, heads, open.first, open.last - open.first + 1);
         status = run_piece(&piece, p, open.gradient, *bits, o, t);
         open = look(&whole, p, t);
     }

@@ -13,6 +13,7 @@ const char *const gla_formulation_names[GLA_FORMULATIONS] = {
     "chunkwise-centred", "chunkwise-paired", "chunkwise-factored"};
 const char *const gla_route_names[GLA_ROUTES] = {"default", "direct",   "suffix", "prefix",
                                                  "anchor",  "straddle", "strict"};
+const char *const gla_solver_names[GLA_SOLVERS] = {"solve", "ut", "ut-blocked", "ut-product"};
 
 const gla_choice gla_formulation_choices[] = {
     {"recurrent", "token by token"},
@@ -32,6 +33,13 @@ const gla_choice gla_route_choices[] = {
     {"anchor", "suffix sum inside a chunk, anchored on row(F*S_out)"},
     {"straddle", "only terms that cross the boundary; no cancellation"},
     {"strict", "suffix sum without the i = j pairs"},
+    {NULL, NULL}};
+
+const gla_choice gla_solver_choices[] = {
+    {"solve", "forward substitution, back through the transposed system; usual"},
+    {"ut", "the UT transform: the inverse by rows, then products"},
+    {"ut-blocked", "the same, the inverse by blocks of c; chunks only"},
+    {"ut-product", "the same, (I-L)(I+L^2)(I+L^4)...: UNSAFE, kept to be seen failing on equal keys"},
     {NULL, NULL}};
 
 bool gla_route_available(gla_formulation kind, gla_gate_route route) {
@@ -56,10 +64,12 @@ static bool has_chunks(gla_formulation kind) {
 
 static gla_status bad_form(gla_error *err, const char *text, const char *why) {
     gla_fail(err, GLA_UNKNOWN_NAME, "formulation '%.80s': %s", text, why);
-    return gla_hint(err, GLA_UNKNOWN_NAME,
-                    "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], "
-                    "chunkwise-paired[:C[:LIMIT]], chunkwise-factored[:C], then "
-                    "+materialised, +split:L or +direct +suffix +prefix +anchor +straddle +strict");
+    return gla_hint(
+        err, GLA_UNKNOWN_NAME,
+        "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], "
+        "chunkwise-paired[:C[:LIMIT]], chunkwise-factored[:C], then "
+        "+materialised, +precise, +split:L, +ut +ut-blocked +ut-product +bounded (delta rule), or +direct +suffix "
+        "+prefix +anchor +straddle +strict");
 }
 
 /* A size of at least `least` after ':'; advances *at. */
@@ -108,8 +118,8 @@ gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
         if (form->c > form->C) return bad_form(err, text, "sub-chunk size c is larger than the chunk size C");
     }
     while (*at == '+') {
-        static const char *const option[] = {"materialised"};
-        int ignored;
+        static const char *const options[] = {"materialised", "precise", "bounded"};
+        int option;
         at++;
         if (strncmp(at, "split:", 6) == 0) {
             at += 6;
@@ -117,10 +127,17 @@ gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err) {
                 return bad_form(err, text, "+split:L needs a whole number of tokens");
             if (has_chunks(form->kind) && form->split % form->C)
                 return bad_form(err, text, "+split:L must be a multiple of the chunk size C");
-        } else if (parse_word(&at, option, 1, &ignored)) {
-            if (form->kind != GLA_CHUNKWISE && form->kind != GLA_CHUNKWISE_FACTORED)
+        } else if (parse_word(&at, options, 3, &option)) {
+            if (option == 0 && form->kind != GLA_CHUNKWISE && form->kind != GLA_CHUNKWISE_FACTORED)
                 return bad_form(err, text, "only chunkwise and chunkwise-factored can be materialised");
-            form->materialised = true;
+            if (option == 1 && form->kind != GLA_CHUNKWISE_CENTRED && form->kind != GLA_CHUNKWISE_PAIRED)
+                return bad_form(err, text, "only chunkwise-centred and chunkwise-paired can be precise");
+            if (option == 2 && form->kind != GLA_CHUNKWISE)
+                return bad_form(err, text, "only chunkwise can have its diagonal sub-blocks bounded");
+            *(option == 0 ? &form->materialised : option == 1 ? &form->precise : &form->bounded) = true;
+        } else if (parse_word(&at, gla_solver_names, GLA_SOLVERS, &option)) {
+            form->solver = (gla_solver)option;
+            if (form->kind == GLA_RECURRENT) return bad_form(err, text, "the recurrent form solves no system");
         } else if (parse_word(&at, gla_route_names, GLA_ROUTES, &route))
             form->route = (gla_gate_route)route;
         else
@@ -136,8 +153,9 @@ void gla_form_print(const gla_form *form, char *text, size_t size) {
     if (form->kind == GLA_CHUNKWISE_FACTORED) snprintf(sizes, sizeof sizes, ":%lld", (long long)form->C);
     char split[32] = "";
     if (form->split) snprintf(split, sizeof split, "+split:%lld", (long long)form->split);
-    bool route = form->route != GLA_ROUTE_DEFAULT;
-    snprintf(text, size, "%s%s%s%s%s%s", gla_formulation_names[form->kind], sizes,
-             form->materialised ? "+materialised" : "", split, route ? "+" : "",
+    bool route = form->route != GLA_ROUTE_DEFAULT, solver = form->solver != GLA_SOLVE;
+    snprintf(text, size, "%s%s%s%s%s%s%s%s%s%s", gla_formulation_names[form->kind], sizes,
+             form->materialised ? "+materialised" : "", form->precise ? "+precise" : "", split, solver ? "+" : "",
+             solver ? gla_solver_names[form->solver] : "", form->bounded ? "+bounded" : "", route ? "+" : "",
              route ? gla_route_names[form->route] : "");
 }

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "number/number.h"
+#include "mechanism.h"
 #include "status.h"
 
 /* A read-only tensor [B,T,heads,D] (states: [N,heads,dk,dv]) of binary64, which holds every input dtype exactly.
@@ -41,7 +41,11 @@ typedef struct gla_fixed_decay {
     int64_t head, heads;   /* head 0 of the problem is head `head` of `heads` (0: H) of the layer */
 } gla_fixed_decay;
 
-typedef struct gla_mechanism gla_mechanism;
+/* A switch of a mechanism as the problem has it; not given: as usual. */
+typedef struct gla_setting_of {
+    bool given;
+    double value; /* the index of a value, or a number */
+} gla_setting_of;
 
 typedef struct gla_problem {
     const gla_mechanism *mechanism; /* NULL: gla */
@@ -49,7 +53,7 @@ typedef struct gla_problem {
     int64_t B, T, H, dk, dv;
     int64_t N;                 /* sequences: B, or the number of segments when cu_seqlens is given (then B = 1) */
     const int64_t *cu_seqlens; /* NULL, or N+1 ascending offsets 0 .. T; empty segments allowed */
-    double scale;              /* multiplies q; 0 asks for the default, binary64 nearest to dk^(-1/2) */
+    double scale;              /* multiplies q; 0: the usual one, binary64 nearest to dk^(-1/2) or the mechanism's 1 */
     bool reverse;              /* run every sequence from its last token to its first */
     gla_tensor q, k, v;        /* [B,T,h,dk] [B,T,h,dk] [B,T,h,dv] */
     gla_tensor gk, gv;         /* log gates [B,T,h,dk], [B,T,h,dv]; absent = 0 (no decay). -inf = exact reset.
@@ -57,39 +61,17 @@ typedef struct gla_problem {
     gla_tensor initial_state;  /* [N,h,dk,dv]; absent = 0 */
     gla_tensor d_o;            /* [B,T,h,dv] gradient of o; absent = 0 */
     gla_tensor d_final_state;  /* [N,h,dk,dv]; absent = 0 */
+
+    /* The rest of the table (inputs.h), for the mechanisms that take them. Tensors of one column are [B,T,h,1],
+     * weights [1,1,h,D] with strides that are not looked at over b and t. */
+    int64_t M; /* slots; 0 where the mechanism has none */
+    gla_setting_of setting[GLA_SWITCHES];
+    gla_tensor beta, i, f, initial_n, initial_m, d_final_n, u, lower_bound, dt, A_log, D, dt_bias, z, s, initial_keys,
+        d_final_keys;
 } gla_problem;
 
-/* The inputs and outputs by their names in a case file. */
-typedef enum gla_input {
-    GLA_IN_Q,
-    GLA_IN_K,
-    GLA_IN_V,
-    GLA_IN_GK,
-    GLA_IN_GV,
-    GLA_IN_INITIAL_STATE,
-    GLA_IN_DO,
-    GLA_IN_DFINAL_STATE,
-    GLA_INPUTS
-} gla_input;
-typedef enum gla_output {
-    GLA_O,
-    GLA_FINAL_STATE,
-    GLA_DQ,
-    GLA_DK,
-    GLA_DV,
-    GLA_DGK,
-    GLA_DGV,
-    GLA_DINITIAL_STATE,
-    GLA_OUTPUTS
-} gla_output;
-extern const char *const gla_input_names[GLA_INPUTS];   /* q k v g gv initial_state do dfinal_state */
-extern const char *const gla_output_names[GLA_OUTPUTS]; /* o final_state dq dk dv dg dgv dinitial_state */
-
-/* Is it a state [N,heads,dk,dv], or a tensor over tokens [B,T,heads,D]? */
-bool gla_is_state_input(gla_input name);
-bool gla_is_state_output(gla_output name);
-
-/* Does this problem have this output, forward alone or with gradients? dg only with g, dgv only with gv. */
+/* Does this problem have this output, forward alone or with gradients? The gradient of an optional input only with it.
+ */
 bool gla_has_output(const gla_problem *p, bool backward, gla_output name);
 
 /* The tensor of an input; the shape [4] that input or output has in this problem. */
@@ -97,15 +79,16 @@ gla_tensor *gla_problem_input(gla_problem *p, gla_input name);
 void gla_input_shape(const gla_problem *p, gla_input name, int64_t shape[4]);
 void gla_output_shape(const gla_problem *p, gla_output name, int64_t shape[4]);
 
-/* gk as it acts on every key channel: a gate per head has stride 0 there. */
-gla_tensor gla_key_gates(const gla_problem *p);
+/* The same tensor as it acts on every token and channel: a weight has stride 0 over b and t, what there is one of per
+ * head (a gate, beta) stride 0 over the channels. */
+gla_tensor gla_acting_input(const gla_problem *p, gla_input name);
 
 /* Point `x` at dense row-major data of the given head count (the usual case). */
 void gla_tensor_dense(gla_tensor *x, const double *at, int64_t tokens, int64_t heads, int64_t rows, int64_t cols);
 
-/* Everything the contract asks: no input that the mechanism does not take, sizes positive and below 2^31 elements,
- * cu_seqlens ascending, q k v present, no NaN and no infinity in q k v states gradients, g <= 0 (unless allow_growth)
- * and not NaN. The error names the tensor and the first offending index [b,t,h,i]. T = 0 is refused. */
+/* Everything the contract asks: no input that the mechanism does not take and none missing, sizes positive and below
+ * 2^31 elements, cu_seqlens ascending, values as their kind says (inputs.h; g <= 0 unless allow_growth), and what the
+ * mechanism itself asks. The error names the tensor and the first offending index [b,t,h,i]. T = 0 is refused. */
 gla_status gla_problem_check(const gla_problem *p, bool allow_growth, gla_error *err);
 
 /* ---- formulations ---- */
@@ -134,74 +117,63 @@ typedef enum gla_gate_route {
     GLA_ROUTES
 } gla_gate_route;
 
+/* How the delta rule's mechanisms come by the pseudo-values of a chunk (reference/delta). */
+typedef enum gla_solver {
+    GLA_SOLVE,      /* forward substitution; back through the transposed system */
+    GLA_UT,         /* the UT transform: an inverse by rows, then products; back through the inverse */
+    GLA_UT_BLOCKED, /* the same, the inverse by blocks of c */
+    GLA_UT_PRODUCT, /* the same, (I-L)(I+L^2)(I+L^4)...: UNSAFE, kept to be seen failing on equal keys */
+    GLA_SOLVERS
+} gla_solver;
+
 typedef struct gla_form {
     gla_formulation kind;
     int64_t C, c;      /* chunk and sub-chunk size (chunkwise only) */
     int64_t limit;     /* chunkwise-paired: nats that a channel's gates may add up to in a chunk, beyond it pairs */
     bool materialised; /* chunkwise: all chunk states first, then all outputs; the numbers are the same */
+    bool precise;      /* chunkwise-centred, chunkwise-paired: operands within a chunk in two parts (gated/operand.h) */
     int64_t split;     /* tokens of a segment (gated/split.c); 0: the sequence is not split */
     gla_gate_route route;
-    bool backward; /* also gradients */
-    bool factors;  /* recurrent: a fixed decay is e^g as its mechanism forms it, exact where it is a dyadic number, and
-                      not the exponential of its logarithm: for the truth (compare/truth_climb.c) */
+    gla_solver solver; /* delta rule, all but recurrent; ut-blocked in chunks */
+    bool bounded;      /* delta rule, a gate per channel: the scores of a diagonal sub-block by one anchor amid it:
+                          UNSAFE unless c |g| / 2 stays below ln(max) */
+    bool backward;     /* also gradients */
+    bool factors; /* recurrent: a fixed decay is e^g as its mechanism forms it, exact where it is a dyadic number, and
+                     not the exponential of its logarithm: for the truth (compare/truth_climb.c) */
 } gla_form;
 
 extern const char *const gla_formulation_names[GLA_FORMULATIONS]; /* recurrent parallel parallel-naive ... */
 extern const gla_choice gla_formulation_choices[]; /* as gla_form_parse takes them, in the order of the enum */
 extern const gla_choice gla_route_choices[];
-extern const char *const gla_route_names[GLA_ROUTES]; /* default direct suffix ... */
+extern const char *const gla_route_names[GLA_ROUTES];   /* default direct suffix ... */
+extern const char *const gla_solver_names[GLA_SOLVERS]; /* solve ut ut-blocked ut-product */
+extern const gla_choice gla_solver_choices[];
 
 /* "recurrent" | "parallel" | "parallel-naive" | "chunkwise[:C[:c]]" | "chunkwise-centred[:C[:c]]" |
  * "chunkwise-paired[:C[:LIMIT]]" | "chunkwise-factored[:C]", then any of
- * "+materialised", "+split:L", "+ROUTE" (e.g. "chunkwise:64:16+anchor"). Defaults: C = 64, c = 16, LIMIT = 76, not
- * materialised. */
+ * "+materialised", "+precise", "+split:L", "+SOLVER", "+bounded", "+ROUTE" (e.g. "chunkwise:64:16+anchor"). Defaults:
+ * C = 64, c = 16, LIMIT = 76, not materialised, not precise. */
 gla_status gla_form_parse(const char *text, gla_form *form, gla_error *err);
-/* Can this formulation form the gate gradient by this route? */
+/* Can the gated core form the gate gradient by this route in this formulation? */
 bool gla_route_available(gla_formulation kind, gla_gate_route route);
+/* Has the problem's mechanism this form (a route counts in backward only)? */
+bool gla_form_available(const gla_problem *p, const gla_form *form);
 /* The inverse of gla_form_parse; writes at most size bytes. */
 void gla_form_print(const gla_form *form, char *text, size_t size);
 
-/* ---- mechanisms ---- */
-
-typedef struct gla_result gla_result;
-struct gla_mechanism {
-    const char *name;     /* "gla" */
-    const char *equation; /* one line */
-    unsigned inputs;      /* bit (1u << gla_input) for those it takes */
-    unsigned outputs;     /* bit (1u << gla_output) */
-    bool gate_per_head;   /* g and dg are [B,T,h,1], one gate for all key channels of a head */
-    /* Fixed decays, else NULL: the schedules by name, the usual one first, and the log decay of the problem's head h,
-     * made in the number system of g [1,1]. */
-    const gla_choice *schedules;
-    void (*log_decay)(const gla_problem *p, int64_t h, struct gla_matrix g);
-    void (*decay)(const gla_problem *p, int64_t h, struct gla_matrix alpha); /* e^g itself; NULL: no better way */
-    gla_status (*run)(const gla_problem *p, const gla_form *form, gla_numbers *numbers, gla_result *result,
-                      gla_error *err);
-};
-
-extern const gla_mechanism *const gla_mechanisms[];         /* NULL-terminated */
-const gla_mechanism *gla_mechanism_named(const char *name); /* or NULL */
-const gla_mechanism *gla_mechanism_of(const gla_problem *p);
-
-/* "NAME[:SCHEDULE[:l/L]][@h/H]" into p->mechanism and p->decay, and back (at most size bytes): "retention",
- * "lightning:linear:3/24", "retention@2/4" (a problem that begins with the third of four heads). Errors:
- * GLA_UNKNOWN_NAME, with the names there are. */
-gla_status gla_mechanism_parse(const char *text, gla_problem *p, gla_error *err);
-void gla_mechanism_print(const gla_problem *p, char *text, size_t size);
-
 /* ---- running ---- */
 
-struct gla_result {
+typedef struct gla_result {
     gla_numbers *numbers; /* not owned */
     struct {
         void *at; /* numbers, dense row-major in shape[]; NULL = not produced */
         int64_t shape[4];
         int64_t count;
     } tensor[GLA_OUTPUTS];
-};
+} gla_result;
 
 /* Run every sequence and head of the problem as its mechanism says. The result belongs to the caller (gla_result_free),
- * also on failure. Precondition: gla_problem_check. Errors: GLA_UNSUPPORTED (route not available for the form),
+ * also on failure. Precondition: gla_problem_check. Errors: GLA_UNSUPPORTED (a form that the mechanism does not have),
  * GLA_NO_MEMORY. */
 gla_status gla_run(const gla_problem *p, const gla_form *form, gla_numbers *numbers, gla_result *result,
                    gla_error *err);

@@ -1,42 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shapes of a problem and the contract its values must meet; every refusal names the tensor and the first bad index.
+ * Where a problem has its tensors, and their shapes: the table of inputs.h and what the mechanism changes of it.
  */
-#include <math.h>
+#include <stddef.h>
 
 #include "glassbox.h"
 
-const char *const gla_input_names[GLA_INPUTS] = {"q", "k", "v", "g", "gv", "initial_state", "do", "dfinal_state"};
-const char *const gla_output_names[GLA_OUTPUTS] = {"o", "final_state", "dq", "dk", "dv", "dg", "dgv", "dinitial_state"};
+/* Where the problem has them. */
+static const size_t place[GLA_INPUTS] = {
+    [GLA_IN_Q] = offsetof(gla_problem, q),
+    [GLA_IN_K] = offsetof(gla_problem, k),
+    [GLA_IN_V] = offsetof(gla_problem, v),
+    [GLA_IN_GK] = offsetof(gla_problem, gk),
+    [GLA_IN_GV] = offsetof(gla_problem, gv),
+    [GLA_IN_INITIAL_STATE] = offsetof(gla_problem, initial_state),
+    [GLA_IN_DO] = offsetof(gla_problem, d_o),
+    [GLA_IN_DFINAL_STATE] = offsetof(gla_problem, d_final_state),
+    [GLA_IN_BETA] = offsetof(gla_problem, beta),
+    [GLA_IN_I] = offsetof(gla_problem, i),
+    [GLA_IN_F] = offsetof(gla_problem, f),
+    [GLA_IN_INITIAL_N] = offsetof(gla_problem, initial_n),
+    [GLA_IN_INITIAL_M] = offsetof(gla_problem, initial_m),
+    [GLA_IN_DFINAL_N] = offsetof(gla_problem, d_final_n),
+    [GLA_IN_U] = offsetof(gla_problem, u),
+    [GLA_IN_LOWER_BOUND] = offsetof(gla_problem, lower_bound),
+    [GLA_IN_DT] = offsetof(gla_problem, dt),
+    [GLA_IN_A_LOG] = offsetof(gla_problem, A_log),
+    [GLA_IN_D] = offsetof(gla_problem, D),
+    [GLA_IN_DT_BIAS] = offsetof(gla_problem, dt_bias),
+    [GLA_IN_Z] = offsetof(gla_problem, z),
+    [GLA_IN_S] = offsetof(gla_problem, s),
+    [GLA_IN_INITIAL_KEYS] = offsetof(gla_problem, initial_keys),
+    [GLA_IN_DFINAL_KEYS] = offsetof(gla_problem, d_final_keys),
+};
 
-gla_tensor *gla_problem_input(gla_problem *p, gla_input name) {
-    gla_tensor *all[GLA_INPUTS] = {&p->q, &p->k, &p->v, &p->gk, &p->gv, &p->initial_state, &p->d_o, &p->d_final_state};
-    return all[name];
-}
+gla_tensor *gla_problem_input(gla_problem *p, gla_input name) { return (gla_tensor *)((char *)p + place[name]); }
 
 static const gla_tensor *input_of(const gla_problem *p, gla_input name) {
-    const gla_tensor *all[GLA_INPUTS] = {
-        &p->q, &p->k, &p->v, &p->gk, &p->gv, &p->initial_state, &p->d_o, &p->d_final_state};
-    return all[name];
+    return (const gla_tensor *)((const char *)p + place[name]);
 }
 
-bool gla_is_state_input(gla_input name) { return name == GLA_IN_INITIAL_STATE || name == GLA_IN_DFINAL_STATE; }
-bool gla_is_state_output(gla_output name) { return name == GLA_FINAL_STATE || name == GLA_DINITIAL_STATE; }
-
-gla_tensor gla_key_gates(const gla_problem *p) {
-    gla_tensor g = p->gk;
-    if (gla_mechanism_of(p)->gate_per_head) g.stride[3] = 0;
-    return g;
+gla_tensor gla_acting_input(const gla_problem *p, gla_input name) {
+    gla_tensor x = *input_of(p, name);
+    gla_axes axes = gla_input_axes(gla_mechanism_of(p), name);
+    if (gla_is_weight(axes)) x.stride[0] = x.stride[1] = 0;
+    if (axes == GLA_PER_HEAD || axes == GLA_WEIGHT_ONE) x.stride[3] = 0;
+    return x;
 }
+
+static bool absent(const gla_problem *p, gla_input name) { return input_of(p, name)->at == NULL; }
 
 bool gla_has_output(const gla_problem *p, bool backward, gla_output name) {
-    if (name == GLA_O || name == GLA_FINAL_STATE) return true;
-    if (name == GLA_DGK) return backward && p->gk.at;
-    if (name == GLA_DGV) return backward && p->gv.at;
-    return backward;
+    if (!(gla_outputs_given(p) & 1u << name)) return false;
+    if (!gla_is_gradient(name)) return true;
+    gla_input of = gla_output_like(name);
+    return backward && !(gla_mechanism_of(p)->optional & 1u << of && absent(p, of));
 }
 
-static bool gate_input(gla_input name) { return name == GLA_IN_GK || name == GLA_IN_GV; }
+/* ---- shapes ---- */
 
 static void set_shape(int64_t shape[4], int64_t a, int64_t b, int64_t c, int64_t d) {
     shape[0] = a;
@@ -45,48 +66,45 @@ static void set_shape(int64_t shape[4], int64_t a, int64_t b, int64_t c, int64_t
     shape[3] = d;
 }
 
-void gla_input_shape(const gla_problem *p, gla_input name, int64_t shape[4]) {
-    int64_t heads = input_of(p, name)->at ? input_of(p, name)->heads : p->H;
-    if (gla_is_state_input(name))
-        set_shape(shape, p->N, heads, p->dk, p->dv);
-    else if (name == GLA_IN_GK && gla_mechanism_of(p)->gate_per_head)
-        set_shape(shape, p->B, p->T, heads, 1);
-    else if (name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK)
-        set_shape(shape, p->B, p->T, heads, p->dk);
-    else
-        set_shape(shape, p->B, p->T, heads, p->dv);
+static void shape_of(const gla_problem *p, gla_axes axes, int64_t heads, int64_t shape[4]) {
+    switch (axes) {
+    case GLA_PER_KEY:
+        return set_shape(shape, p->B, p->T, heads, p->dk);
+    case GLA_USUAL_AXES: /* of no input */
+    case GLA_PER_VALUE:
+        return set_shape(shape, p->B, p->T, heads, p->dv);
+    case GLA_PER_HEAD:
+        return set_shape(shape, p->B, p->T, heads, 1);
+    case GLA_PER_SLOT:
+        return set_shape(shape, p->B, p->T, heads, p->M);
+    case GLA_STATE:
+        return set_shape(shape, p->N, heads, p->dk, p->dv);
+    case GLA_STATE_KEY:
+        return set_shape(shape, p->N, heads, p->dk, 1);
+    case GLA_STATE_ONE:
+        return set_shape(shape, p->N, heads, 1, 1);
+    case GLA_STATE_KEY_SLOT:
+        return set_shape(shape, p->N, heads, p->dk, p->M);
+    case GLA_STATE_SLOT_VALUE:
+        return set_shape(shape, p->N, heads, p->M, p->dv);
+    case GLA_WEIGHT_KEY:
+        return set_shape(shape, 1, 1, heads, p->dk);
+    case GLA_WEIGHT_ONE:
+        return set_shape(shape, 1, 1, heads, 1);
+    }
 }
 
+void gla_input_shape(const gla_problem *p, gla_input name, int64_t shape[4]) {
+    shape_of(p, gla_input_axes(gla_mechanism_of(p), name), absent(p, name) ? p->H : input_of(p, name)->heads, shape);
+}
+
+/* What comes forward has every head; a gradient has its input's. */
 void gla_output_shape(const gla_problem *p, gla_output name, int64_t shape[4]) {
-    switch (name) {
-    case GLA_O:
-        set_shape(shape, p->B, p->T, p->H, p->dv);
-        return;
-    case GLA_FINAL_STATE:
-        set_shape(shape, p->N, p->H, p->dk, p->dv);
-        return;
-    case GLA_DQ:
-        gla_input_shape(p, GLA_IN_Q, shape);
-        return;
-    case GLA_DK:
-        gla_input_shape(p, GLA_IN_K, shape);
-        return;
-    case GLA_DV:
-        gla_input_shape(p, GLA_IN_V, shape);
-        return;
-    case GLA_DGK:
-        gla_input_shape(p, GLA_IN_GK, shape);
-        return;
-    case GLA_DGV:
-        gla_input_shape(p, GLA_IN_GV, shape);
-        return;
-    case GLA_DINITIAL_STATE:
-        gla_input_shape(p, GLA_IN_INITIAL_STATE, shape);
-        return;
-    case GLA_OUTPUTS:
-        break;
-    }
-    set_shape(shape, 0, 0, 0, 0);
+    gla_input like = gla_output_like(name);
+    if (gla_is_gradient(name))
+        gla_input_shape(p, like, shape);
+    else
+        shape_of(p, gla_input_axes(gla_mechanism_of(p), like), p->H, shape);
 }
 
 void gla_tensor_dense(gla_tensor *x, const double *at, int64_t tokens, int64_t heads, int64_t rows, int64_t cols) {
@@ -103,133 +121,4 @@ void gla_tensor_dense(gla_tensor *x, const double *at, int64_t tokens, int64_t h
         x->stride[1] = rows * cols;
         x->stride[0] = heads * rows * cols;
     }
-}
-
-/* ---- the contract ---- */
-
-enum { LARGEST = 0x7fffffff }; /* elements of one tensor */
-
-static gla_status check_count(const char *name, const int64_t shape[4], gla_error *err) {
-    int64_t count = 1;
-    for (int d = 0; d < 4; d++) {
-        count *= shape[d]; /* each factor < 2^31 and count < 2^31: no overflow */
-        if (count > LARGEST)
-            return gla_fail(err, GLA_BAD_SHAPE, "%s [%lld,%lld,%lld,%lld] has 2^31 elements or more", name,
-                            (long long)shape[0], (long long)shape[1], (long long)shape[2], (long long)shape[3]);
-    }
-    return GLA_OK;
-}
-
-static gla_status check_size(const gla_problem *p, gla_error *err) {
-    const int64_t sizes[] = {p->B, p->T, p->H, p->dk, p->dv, p->N};
-    static const char *const names[] = {"B", "T", "H", "dk", "dv", "N"};
-    for (int i = 0; i < 6; i++) {
-        if (sizes[i] < 1)
-            return gla_fail(err, GLA_BAD_SHAPE, "%s = %lld: every size must be at least 1", names[i],
-                            (long long)sizes[i]);
-        if (sizes[i] > LARGEST)
-            return gla_fail(err, GLA_BAD_SHAPE, "%s = %lld: sizes must stay below 2^31", names[i], (long long)sizes[i]);
-    }
-    for (int i = 0; i < GLA_INPUTS; i++) {
-        const gla_tensor *x = input_of(p, (gla_input)i);
-        if (x->at && (x->heads < 1 || p->H % x->heads != 0))
-            return gla_fail(err, GLA_BAD_SHAPE, "%s has %lld heads, which do not divide H = %lld", gla_input_names[i],
-                            (long long)x->heads, (long long)p->H);
-    }
-    int64_t shape[4];
-    gla_status status = GLA_OK;
-    for (int i = 0; i < GLA_INPUTS && status == GLA_OK; i++) {
-        gla_input_shape(p, (gla_input)i, shape);
-        status = check_count(gla_input_names[i], shape, err);
-    }
-    for (int i = 0; i < GLA_OUTPUTS && status == GLA_OK; i++) {
-        gla_output_shape(p, (gla_output)i, shape);
-        status = check_count(gla_output_names[i], shape, err);
-    }
-    return status;
-}
-
-static gla_status check_sequences(const gla_problem *p, gla_error *err) {
-    if (!p->cu_seqlens) {
-        if (p->N == p->B) return GLA_OK;
-        return gla_fail(err, GLA_BAD_SHAPE, "N = %lld sequences but B = %lld and no cu_seqlens", (long long)p->N,
-                        (long long)p->B);
-    }
-    if (p->B != 1) return gla_fail(err, GLA_BAD_SHAPE, "cu_seqlens needs B = 1, not %lld", (long long)p->B);
-    if (p->cu_seqlens[0] != 0)
-        return gla_fail(err, GLA_BAD_SHAPE, "cu_seqlens[0] = %lld: it must start at 0", (long long)p->cu_seqlens[0]);
-    for (int64_t n = 0; n < p->N; n++)
-        if (p->cu_seqlens[n + 1] < p->cu_seqlens[n])
-            return gla_fail(err, GLA_BAD_SHAPE, "cu_seqlens[%lld] = %lld is below the offset before it",
-                            (long long)(n + 1), (long long)p->cu_seqlens[n + 1]);
-    if (p->cu_seqlens[p->N] != p->T)
-        return gla_fail(err, GLA_BAD_SHAPE, "cu_seqlens ends at %lld but T = %lld", (long long)p->cu_seqlens[p->N],
-                        (long long)p->T);
-    return GLA_OK;
-}
-
-/* Why this value may not stand in this tensor, or NULL. */
-static const char *objection(gla_input name, double x, bool allow_growth) {
-    if (isnan(x)) return "is NaN";
-    if (!gate_input(name)) return isinf(x) ? "is infinite" : NULL;
-    if (x == INFINITY) return "is +inf";
-    return x > 0 && !allow_growth ? "is above 0: log gates must be <= 0" : NULL;
-}
-
-static gla_status check_values(const gla_problem *p, gla_input name, bool allow_growth, gla_error *err) {
-    const gla_tensor *x = input_of(p, name);
-    int64_t shape[4], i[4];
-    if (!x->at) return GLA_OK;
-    gla_input_shape(p, name, shape);
-    for (i[0] = 0; i[0] < shape[0]; i[0]++)
-        for (i[1] = 0; i[1] < shape[1]; i[1]++)
-            for (i[2] = 0; i[2] < shape[2]; i[2]++)
-                for (i[3] = 0; i[3] < shape[3]; i[3]++) {
-                    double value =
-                        x->at[i[0] * x->stride[0] + i[1] * x->stride[1] + i[2] * x->stride[2] + i[3] * x->stride[3]];
-                    const char *why = objection(name, value, allow_growth);
-                    if (!why) continue;
-                    gla_fail(err, GLA_BAD_VALUE, "%s[%lld,%lld,%lld,%lld] = %g %s", gla_input_names[name],
-                             (long long)i[0], (long long)i[1], (long long)i[2], (long long)i[3], value, why);
-                    return value > 0 && gate_input(name) && value < INFINITY
-                               ? gla_hint(err, GLA_BAD_VALUE,
-                                          "gates are natural logs of decays; --allow-growth accepts g > 0")
-                               : GLA_BAD_VALUE;
-                }
-    return GLA_OK;
-}
-
-/* No input that the mechanism knows nothing of; heads of a fixed decay that exist. */
-static gla_status check_mechanism(const gla_problem *p, gla_error *err) {
-    const gla_mechanism *m = gla_mechanism_of(p);
-    for (int i = 0; i < GLA_INPUTS; i++)
-        if (input_of(p, (gla_input)i)->at && !(m->inputs & 1u << i))
-            return gla_fail(err, GLA_BAD_VALUE, "mechanism %s takes no %s", m->name, gla_input_names[i]);
-    const gla_fixed_decay *d = &p->decay;
-    int schedules = 1;
-    while (m->schedules && m->schedules[schedules].name) schedules++;
-    if (d->schedule < 0 || d->schedule >= schedules)
-        return gla_fail(err, GLA_BAD_VALUE, "mechanism %s has no schedule number %d of its decay", m->name,
-                        d->schedule);
-    if (d->layers < 0 || d->layer < 0 || (d->layers > 0 && d->layer >= d->layers))
-        return gla_fail(err, GLA_BAD_VALUE, "layer %lld of %lld: layers count from 0", (long long)d->layer,
-                        (long long)d->layers);
-    int64_t heads = d->heads ? d->heads : p->H;
-    if (d->head < 0 || d->head > heads - p->H)
-        return gla_fail(err, GLA_BAD_SHAPE, "H = %lld heads from head %lld on, but the layer has %lld", (long long)p->H,
-                        (long long)d->head, (long long)heads);
-    return GLA_OK;
-}
-
-gla_status gla_problem_check(const gla_problem *p, bool allow_growth, gla_error *err) {
-    gla_status status = check_size(p, err);
-    if (status == GLA_OK) status = check_mechanism(p, err);
-    if (status == GLA_OK) status = check_sequences(p, err);
-    if (status != GLA_OK) return status;
-    if (!isfinite(p->scale)) return gla_fail(err, GLA_BAD_VALUE, "scale = %g is not finite", p->scale);
-    for (int i = 0; i <= GLA_IN_V; i++)
-        if (!input_of(p, (gla_input)i)->at)
-            return gla_fail(err, GLA_BAD_SHAPE, "input %s is missing", gla_input_names[i]);
-    for (int i = 0; i < GLA_INPUTS && status == GLA_OK; i++) status = check_values(p, (gla_input)i, allow_growth, err);
-    return status;
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Running a formulation over a whole problem: every sequence, every head, one slice at a time. Loads a slice into the
- * number system, runs the core, announces the output sites, stores the results. The gradient of a tensor shared by a
- * group of heads is the sum over the group, in head order.
+ * Running a formulation over a whole problem: every sequence, every head, one slice at a time as the mechanism says;
+ * what slices load and store (run.h), and the output sites. While a tensor is loaded, stored or announced, its name is
+ * the verb. The gradient of a tensor shared by a group of heads is the sum over the group, in head order.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "gated/gated.h"
-#include "mechanisms/mechanisms.h"
-#include "slice.h"
+#include "run.h"
 
 /* ---- a result ---- */
 
@@ -50,103 +48,71 @@ double gla_result_d(const gla_result *r, gla_output name, int64_t index) {
 
 /* ---- one slice in, one slice out ---- */
 
-static gla_matrix load_tokens(gla_numbers *n, const gla_problem *p, const gla_tensor *x, const gla_sequence *s,
-                              int64_t h, int64_t D) {
-    gla_matrix m = gla_new(n, (size_t)s->length, (size_t)D);
-    if (n->status != GLA_OK || !x->at) return m;
-    for (int64_t t = 0; t < s->length; t++)
-        for (int64_t i = 0; i < D; i++)
-            n->ops->set_d(n, gla_at(m, (size_t)t, (size_t)i), gla_tensor_token(p, x, s, h, t, i));
+/* Rows and columns of a slice's matrix. */
+static void size_of(const gla_slice_io *io, gla_axes axes, const int64_t shape[4], size_t *rows, size_t *cols) {
+    *rows = gla_is_state(axes) ? (size_t)shape[2] : gla_is_weight(axes) ? 1 : io->T;
+    *cols = (size_t)shape[3];
+}
+
+gla_matrix gla_load_or_zero(const gla_slice_io *io, gla_input name) {
+    gla_numbers *n = io->in;
+    gla_axes axes = gla_input_axes(gla_mechanism_of(io->p), name);
+    gla_tensor x = gla_acting_input(io->p, name);
+    int64_t shape[4];
+    size_t rows, cols;
+    gla_input_shape(io->p, name, shape);
+    size_of(io, axes, shape, &rows, &cols);
+    gla_matrix m = gla_new(n, rows, cols);
+    if (n->status != GLA_OK || !x.at) return m;
+    n->verb = gla_input_names[name];
+    double (*element)(const gla_problem *, const gla_tensor *, const gla_sequence *, int64_t, int64_t, int64_t) =
+        gla_is_state(axes) ? gla_tensor_state : gla_tensor_token;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            n->ops->set_d(n, gla_at(m, i, j), element(io->p, &x, &io->sequence, io->head, (int64_t)i, (int64_t)j));
+    n->verb = NULL;
     return m;
 }
 
-static gla_matrix load_state(gla_numbers *n, const gla_problem *p, const gla_tensor *x, const gla_sequence *s,
-                             int64_t h) {
-    gla_matrix m = gla_new(n, (size_t)p->dk, (size_t)p->dv);
-    if (n->status != GLA_OK || !x->at) return m;
-    for (int64_t i = 0; i < p->dk; i++)
-        for (int64_t j = 0; j < p->dv; j++)
-            n->ops->set_d(n, gla_at(m, (size_t)i, (size_t)j), gla_tensor_state(p, x, s, h, i, j));
-    return m;
+gla_matrix gla_load(const gla_slice_io *io, gla_input name) {
+    return gla_acting_input(io->p, name).at ? gla_load_or_zero(io, name) : (gla_matrix){0};
 }
 
-/* The key gates [T,dk]: the input's, one per head over all channels, or the mechanism's own. */
-static gla_matrix load_key_gates(gla_numbers *n, const gla_problem *p, const gla_sequence *s, int64_t h) {
-    const gla_mechanism *m = gla_mechanism_of(p);
-    if (!m->log_decay) {
-        gla_tensor g = gla_key_gates(p);
-        return load_tokens(n, p, &g, s, h, p->dk);
-    }
-    gla_matrix gk = gla_new(n, (size_t)s->length, (size_t)p->dk), g = gla_new(n, 1, 1);
-    if (n->status == GLA_OK) m->log_decay(p, h, g);
-    for (size_t t = 0; n->status == GLA_OK && t < gk.rows; t++)
-        for (size_t i = 0; i < gk.cols; i++) n->ops->set(n, gla_at(gk, t, i), g.at);
-    return gk;
+gla_matrix gla_load_scale(const gla_slice_io *io) {
+    gla_matrix s = gla_new(io->in, 1, 1);
+    io->in->verb = "load_scale";
+    if (io->in->status == GLA_OK) io->in->ops->set_d(io->in, s.at, gla_scale_of(io->p));
+    gla_round_at(s, GLA_SITE_SCALE);
+    io->in->verb = NULL;
+    return s;
 }
 
-/* [1,dk], the fixed decay itself. */
-static gla_matrix load_factor(gla_numbers *n, const gla_problem *p, int64_t h) {
-    gla_matrix alpha = gla_new(n, 1, (size_t)p->dk), one = gla_new(n, 1, 1);
-    if (n->status == GLA_OK) gla_mechanism_of(p)->decay(p, h, one);
-    for (size_t i = 0; n->status == GLA_OK && i < alpha.cols; i++) n->ops->set(n, gla_at(alpha, 0, i), one.at);
-    return alpha;
+/* Where element (i,j) of a slice's matrix lies in a dense output. */
+static int64_t index_of(const gla_slice_io *io, gla_axes axes, const int64_t shape[4], int64_t i, int64_t j) {
+    if (gla_is_state(axes)) return gla_index_state(io->p, shape, &io->sequence, io->head, i, j);
+    if (gla_is_weight(axes)) return gla_head(io->p, shape[2], io->head) * shape[3] + j;
+    return gla_index_token(io->p, shape, &io->sequence, io->head, i, j);
 }
 
-static gated_slice load_slice(gla_numbers *n, const gla_problem *p, const gla_sequence *s, int64_t h,
-                              const gla_form *form) {
-    size_t T = (size_t)s->length, dk = (size_t)p->dk, dv = (size_t)p->dv;
-    gated_slice x = {.in = n, .T = T, .dk = dk, .dv = dv, .s = gla_new(n, 1, 1)};
-    if (n->status == GLA_OK) n->ops->set_d(n, x.s.at, gla_scale_of(p));
-    gla_round_at(x.s, GLA_SITE_SCALE);
-    x.q = load_tokens(n, p, &p->q, s, h, p->dk);
-    x.k = load_tokens(n, p, &p->k, s, h, p->dk);
-    x.v = load_tokens(n, p, &p->v, s, h, p->dv);
-    if (p->gk.at || gla_mechanism_of(p)->log_decay) x.gk = load_key_gates(n, p, s, h);
-    if (form->factors && gla_mechanism_of(p)->decay) x.alpha = load_factor(n, p, h);
-    if (p->gv.at) x.gv = load_tokens(n, p, &p->gv, s, h, p->dv);
-    x.S0 = load_state(n, p, &p->initial_state, s, h);
-    x.o = gla_new(n, T, dv);
-    x.ST = gla_new(n, dk, dv);
-    if (!form->backward) return x;
-    x.d_o = load_tokens(n, p, &p->d_o, s, h, p->dv);
-    x.dST = load_state(n, p, &p->d_final_state, s, h);
-    x.dq = gla_new(n, T, dk);
-    x.dk_ = gla_new(n, T, dk);
-    x.dv_ = gla_new(n, T, dv);
-    if (!gla_absent(x.gk)) x.dgk = gla_new(n, T, gla_mechanism_of(p)->gate_per_head ? 1 : dk);
-    if (p->gv.at) x.dgv = gla_new(n, T, dv);
-    x.dS0 = gla_new(n, dk, dv);
-    return x;
-}
-
-/* Adds the slice's matrix to the result: heads that share a tensor add up, others land on zeros. */
-static void store(gla_result *r, gla_output name, const gla_problem *p, const gla_sequence *s, int64_t h,
-                  gla_matrix m) {
-    gla_numbers *n = r->numbers;
-    if (n->status != GLA_OK || gla_absent(m) || !r->tensor[name].at) return;
-    const int64_t *shape = r->tensor[name].shape;
-    bool shared = (gla_is_state_output(name) ? shape[1] : shape[2]) < p->H;
-    for (size_t i = 0; i < m.rows; i++)
-        for (size_t j = 0; j < m.cols; j++) {
-            int64_t at = gla_is_state_output(name) ? gla_index_state(p, shape, s, h, (int64_t)i, (int64_t)j)
-                                                   : gla_index_token(p, shape, s, h, (int64_t)i, (int64_t)j);
-            void *z = (char *)r->tensor[name].at + (size_t)at * n->size;
+/* Numbers that nothing is added to are set: an addition to zero would round, and be seen by a recorder. */
+void gla_store(const gla_slice_io *io, gla_output name, gla_matrix x) {
+    gla_numbers *n = io->in;
+    if (n->status != GLA_OK || gla_absent(x) || !io->result->tensor[name].at) return;
+    const int64_t *shape = io->result->tensor[name].shape;
+    gla_axes axes = gla_input_axes(gla_mechanism_of(io->p), gla_output_like(name));
+    int64_t heads = gla_is_state(axes) ? shape[1] : shape[2];
+    bool shared = heads < io->p->H || (gla_is_weight(axes) && io->p->N > 1);
+    n->verb = gla_output_names[name];
+    for (size_t i = 0; i < x.rows; i++)
+        for (size_t j = 0; j < x.cols; j++) {
+            int64_t at = index_of(io, axes, shape, (int64_t)i, (int64_t)j);
+            void *z = (char *)io->result->tensor[name].at + (size_t)at * n->size;
             if (shared)
-                n->ops->add(n, z, z, gla_at(m, i, j));
+                n->ops->add(n, z, z, gla_at(x, i, j));
             else
-                n->ops->set(n, z, gla_at(m, i, j));
+                n->ops->set(n, z, gla_at(x, i, j));
         }
-}
-
-static void store_slice(gla_result *r, const gla_problem *p, const gla_sequence *s, int64_t h, const gated_slice *x) {
-    store(r, GLA_O, p, s, h, x->o);
-    store(r, GLA_FINAL_STATE, p, s, h, x->ST);
-    store(r, GLA_DQ, p, s, h, x->dq);
-    store(r, GLA_DK, p, s, h, x->dk_);
-    store(r, GLA_DV, p, s, h, x->dv_);
-    store(r, GLA_DGK, p, s, h, x->dgk);
-    store(r, GLA_DGV, p, s, h, x->dgv);
-    store(r, GLA_DINITIAL_STATE, p, s, h, x->dS0);
+    n->verb = NULL;
 }
 
 /* The last rounding of every result, after the sums over groups. */
@@ -154,52 +120,58 @@ static void announce_outputs(gla_result *r) {
     gla_numbers *n = r->numbers;
     if (!n->ops->site || n->status != GLA_OK) return;
     for (int i = 0; i < GLA_OUTPUTS; i++) {
-        bool wide = gla_is_state_output((gla_output)i) || i == GLA_DGK || i == GLA_DGV;
+        gla_site site = gla_is_wide_output((gla_output)i) ? GLA_SITE_OUTPUT_WIDE : GLA_SITE_OUTPUT;
+        n->verb = gla_output_names[i];
         for (int64_t j = 0; r->tensor[i].at && j < r->tensor[i].count; j++)
-            n->ops->site(n, wide ? GLA_SITE_OUTPUT_WIDE : GLA_SITE_OUTPUT,
-                         (char *)r->tensor[i].at + (size_t)j * n->size);
+            n->ops->site(n, site, (char *)r->tensor[i].at + (size_t)j * n->size);
     }
 }
 
-static gated_run *const runs[GLA_FORMULATIONS] = {[GLA_RECURRENT] = gated_recurrent,
-                                                  [GLA_PARALLEL] = gated_parallel,
-                                                  [GLA_PARALLEL_NAIVE] = gated_parallel_naive,
-                                                  [GLA_CHUNKWISE] = gated_chunkwise,
-                                                  [GLA_CHUNKWISE_CENTRED] = gated_chunkwise_centred,
-                                                  [GLA_CHUNKWISE_PAIRED] = gated_chunkwise_paired,
-                                                  [GLA_CHUNKWISE_FACTORED] = gated_chunkwise};
+/* ---- a whole problem ---- */
 
-void gated_run_form(const gated_slice *x, const gla_form *form) {
-    if (form->split > 0 && x->T > (size_t)form->split)
-        gated_split(x, form, runs[form->kind]);
-    else
-        runs[form->kind](x, form);
-}
-
-gla_status gla_run_gated(const gla_problem *p, const gla_form *form, gla_numbers *n, gla_result *r, gla_error *err) {
-    n->status = new_result(p, form, n, r);
+static void run_slices(const gla_problem *p, const gla_form *form, gla_result *r) {
+    gla_slice_io io = {.in = r->numbers, .p = p, .result = r, .dk = (size_t)p->dk, .dv = (size_t)p->dv};
+    io.M = (size_t)p->M;
     for (int64_t i = 0; i < p->N; i++) {
-        gla_sequence s = gla_sequence_at(p, i);
-        for (int64_t h = 0; h < p->H; h++) {
-            size_t mark = gla_mark(n);
-            gated_slice x = load_slice(n, p, &s, h, form);
-            if (n->status == GLA_OK) gated_run_form(&x, form);
-            store_slice(r, p, &s, h, &x);
-            gla_release(n, mark);
+        io.sequence = gla_sequence_at(p, i);
+        io.T = (size_t)io.sequence.length;
+        for (io.head = 0; io.head < p->H; io.head++) {
+            size_t mark = gla_mark(io.in);
+            gla_mechanism_of(p)->slice(&io, form);
+            gla_release(io.in, mark);
         }
     }
+}
+
+bool gla_form_available(const gla_problem *p, const gla_form *form) {
+    gla_form asked = *form;
+    if (!asked.backward) asked.route = GLA_ROUTE_DEFAULT;
+    return gla_mechanism_of(p)->available(p, &asked);
+}
+
+static gla_status unavailable(const gla_problem *p, const gla_form *form, gla_error *err) {
+    const char *name = gla_mechanism_of(p)->name, *kind = gla_formulation_names[form->kind];
+    gla_form plain = *form;
+    plain.route = GLA_ROUTE_DEFAULT;
+    if (gla_form_available(p, &plain))
+        return gla_fail(err, GLA_UNSUPPORTED, "gate gradient '%s' is not available for formulation '%s'",
+                        gla_route_names[form->route], kind);
+    plain.solver = GLA_SOLVE;
+    plain.bounded = false;
+    if (gla_form_available(p, &plain))
+        return gla_fail(err, GLA_UNSUPPORTED, "'+%s' is not available for formulation '%s' of mechanism %s",
+                        form->solver ? gla_solver_names[form->solver] : "bounded", kind, name);
+    return gla_fail(err, GLA_UNSUPPORTED, "mechanism %s has no formulation '%s'", name, kind);
+}
+
+gla_status gla_run(const gla_problem *p, const gla_form *form, gla_numbers *n, gla_result *r, gla_error *err) {
+    memset(r, 0, sizeof *r);
+    r->numbers = n;
+    if (!gla_form_available(p, form)) return unavailable(p, form, err);
+    n->status = new_result(p, form, n, r);
+    run_slices(p, form, r);
     announce_outputs(r);
     if (n->status == GLA_OK) return GLA_OK;
     return gla_fail(err, n->status, "%s while running '%s' in %s", gla_status_text(n->status),
                     gla_formulation_names[form->kind], n->name);
-}
-
-gla_status gla_run(const gla_problem *p, const gla_form *form, gla_numbers *numbers, gla_result *result,
-                   gla_error *err) {
-    memset(result, 0, sizeof *result);
-    result->numbers = numbers;
-    if (form->backward && !gla_route_available(form->kind, form->route))
-        return gla_fail(err, GLA_UNSUPPORTED, "gate gradient '%s' is not available for formulation '%s'",
-                        gla_route_names[form->route], gla_formulation_names[form->kind]);
-    return gla_mechanism_of(p)->run(p, form, numbers, result, err);
 }

@@ -42,26 +42,41 @@ int64_t gla_index_state(const gla_problem *p, const int64_t shape[4], const gla_
     return ((s->n * shape[1] + gla_head(p, shape[1], h)) * shape[2] + i) * shape[3] + j;
 }
 
+/* Where the part's data of an input begins. */
+static int64_t offset_of(const gla_part *part, const gla_problem *p, gla_input name) {
+    gla_tensor x = gla_acting_input(p, name);
+    const gla_sequence *s = &part->sequence;
+    int64_t first = gla_head(p, x.heads, part->head);
+    if (gla_is_state_input(name)) return s->n * x.stride[0] + first * x.stride[1];
+    return s->b * x.stride[0] + s->start * x.stride[1] + first * x.stride[2];
+}
+
 gla_part gla_part_of(const gla_problem *p, int64_t n, int64_t head, int64_t heads) {
     gla_part part = {.problem = *p, .sequence = gla_sequence_at(p, n), .head = head};
     gla_problem *own = &part.problem;
-    own->B = own->N = 1;
-    own->T = part.sequence.length;
+    if (gla_unit_sequences(p) == 1) {
+        own->B = own->N = 1;
+        own->T = part.sequence.length;
+        own->cu_seqlens = NULL;
+    }
     own->H = heads;
-    own->cu_seqlens = NULL;
     own->scale = gla_scale_of(p);
     own->decay.heads = p->decay.heads ? p->decay.heads : p->H;
     own->decay.head += head;
     for (int i = 0; i < GLA_INPUTS; i++) {
         gla_tensor *x = gla_problem_input(own, (gla_input)i);
         if (!x->at) continue;
-        int64_t first = gla_head(p, x->heads, head);
-        bool state = gla_is_state_input((gla_input)i);
-        x->at += state ? n * x->stride[0] + first * x->stride[1]
-                       : part.sequence.b * x->stride[0] + part.sequence.start * x->stride[1] + first * x->stride[2];
+        x->at += offset_of(&part, p, (gla_input)i);
         x->heads = x->heads * heads / p->H;
     }
     return part;
+}
+
+int64_t gla_unit_sequences(const gla_problem *p) {
+    for (int i = 0; i < GLA_INPUTS; i++)
+        if (gla_is_weight(gla_input_axes(gla_mechanism_of(p), (gla_input)i)) && gla_acting_input(p, (gla_input)i).at)
+            return p->N;
+    return 1;
 }
 
 static int64_t gcd(int64_t a, int64_t b) { return b == 0 ? a : gcd(b, a % b); }
@@ -86,19 +101,21 @@ int64_t gla_part_to_whole(const gla_part *part, const gla_problem *p, gla_output
         at[d] = own[d] ? index % own[d] : 0;
         index = own[d] ? index / own[d] : 0;
     }
-    int64_t first = gla_head(p, whole[gla_is_state_output(name) ? 1 : 2], part->head);
-    at[0] += gla_is_state_output(name) ? part->sequence.n : part->sequence.b;
-    if (gla_is_state_output(name))
-        at[1] += first;
-    else {
+    gla_axes axes = gla_input_axes(gla_mechanism_of(p), gla_output_like(name));
+    int64_t first = gla_head(p, whole[gla_is_state(axes) ? 1 : 2], part->head);
+    at[gla_is_state(axes) ? 1 : 2] += first;
+    if (gla_is_state(axes))
+        at[0] += part->sequence.n;
+    else { /* of a weight's part both are 0 */
+        at[0] += part->sequence.b;
         at[1] += part->sequence.start;
-        at[2] += first;
     }
     return ((at[0] * whole[1] + at[1]) * whole[2] + at[2]) * whole[3] + at[3];
 }
 
 double gla_scale_of(const gla_problem *p) {
     if (p->scale != 0) return p->scale;
+    if (gla_mechanism_of(p)->unit_scale) return 1;
     mpfr_t x;
     mpfr_init2(x, 53);
     mpfr_set_si(x, (long)p->dk, MPFR_RNDN);

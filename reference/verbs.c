@@ -10,111 +10,8 @@
 #include "verbs.h"
 
 #include <math.h>
-#include <stdlib.h>
-
-/* ---- memory ---- */
-
-struct block {
-    void *at;
-    size_t numbers; /* initialised numbers inside, 0 for raw memory */
-};
-
-struct gla_arena {
-    struct block *blocks;
-    size_t used, room;
-};
 
 static bool stopped(const gla_numbers *n) { return n->status != GLA_OK; }
-
-static void stop(gla_numbers *n, gla_status status) {
-    if (n->status == GLA_OK) n->status = status;
-}
-
-/* Room for one more block in the arena, or NULL. */
-static struct block *next_block(gla_numbers *n) {
-    if (!n->arena) n->arena = calloc(1, sizeof *n->arena);
-    struct gla_arena *a = n->arena;
-    if (!a) return NULL;
-    if (a->used == a->room) {
-        size_t room = a->room ? 2 * a->room : 64;
-        struct block *blocks = realloc(a->blocks, room * sizeof *blocks);
-        if (!blocks) return NULL;
-        a->blocks = blocks;
-        a->room = room;
-    }
-    return &a->blocks[a->used];
-}
-
-/* `bytes` of arena memory (at least one), or NULL with the status set. */
-static void *arena_take(gla_numbers *n, size_t bytes) {
-    if (stopped(n)) return NULL;
-    struct block *b = next_block(n);
-    void *at = b ? calloc(bytes ? bytes : 1, 1) : NULL;
-    if (!at) {
-        stop(n, GLA_NO_MEMORY);
-        return NULL;
-    }
-    *b = (struct block){at, 0};
-    n->arena->used++;
-    return at;
-}
-
-gla_matrix gla_new(gla_numbers *n, size_t rows, size_t cols) {
-    size_t count = rows * cols;
-    char *at = arena_take(n, count * n->size);
-    if (at) {
-        for (size_t i = 0; i < count; i++) n->ops->init(n, at + i * n->size);
-        n->arena->blocks[n->arena->used - 1].numbers = count;
-    }
-    return gla_over(n, at, rows, cols);
-}
-
-size_t gla_mark(gla_numbers *n) { return n->arena ? n->arena->used : 0; }
-
-void gla_release(gla_numbers *n, size_t mark) {
-    struct gla_arena *a = n->arena;
-    if (!a) return;
-    while (a->used > mark) {
-        struct block *b = &a->blocks[--a->used];
-        for (size_t i = 0; i < b->numbers; i++) n->ops->clear(n, (char *)b->at + i * n->size);
-        free(b->at);
-    }
-}
-
-void gla_arena_free(gla_numbers *n) {
-    gla_release(n, 0);
-    if (n->arena) free(n->arena->blocks);
-    free(n->arena);
-    n->arena = NULL;
-}
-
-/* ---- views ---- */
-
-gla_matrix gla_over(gla_numbers *n, void *at, size_t rows, size_t cols) {
-    return (gla_matrix){n, at, rows, cols, (ptrdiff_t)(cols * n->size), (ptrdiff_t)n->size};
-}
-
-void *gla_at(gla_matrix m, size_t i, size_t j) { return m.at + (ptrdiff_t)i * m.row + (ptrdiff_t)j * m.col; }
-
-gla_matrix gla_rows(gla_matrix m, size_t first, size_t count) {
-    if (m.at) m.at += (ptrdiff_t)first * m.row;
-    m.rows = count;
-    return m;
-}
-
-gla_matrix gla_row(gla_matrix m, size_t i) { return gla_rows(m, i, 1); }
-
-gla_matrix gla_transposed(gla_matrix m) { return (gla_matrix){m.in, m.at, m.cols, m.rows, m.col, m.row}; }
-
-gla_matrix gla_columns(gla_matrix m, size_t first, size_t count) {
-    if (m.at) m.at = gla_at(m, 0, first);
-    m.cols = count;
-    return m;
-}
-
-gla_matrix gla_column(gla_matrix m, size_t j) { return gla_columns(m, j, 1); }
-
-bool gla_absent(gla_matrix m) { return m.at == NULL; }
 
 /* ---- elementwise ---- */
 
@@ -140,6 +37,12 @@ static void each1(gla_matrix z, gla_matrix x, unary_op *op) {
 
 void gla_copy(gla_matrix z, gla_matrix x) {
     if (begin(z, "copy")) each1(z, x, z.in->ops->set);
+}
+
+void gla_fill(gla_matrix z, double x) {
+    if (!begin(z, "fill")) return;
+    for (size_t i = 0; i < z.rows; i++)
+        for (size_t j = 0; j < z.cols; j++) z.in->ops->set_d(z.in, gla_at(z, i, j), x);
 }
 
 void gla_zero(gla_matrix z) {
@@ -175,6 +78,18 @@ void gla_log1p(gla_matrix z, gla_matrix x) {
     if (begin(z, "log1p")) each1(z, x, z.in->ops->log1p);
 }
 
+void gla_sin(gla_matrix z, gla_matrix x) {
+    if (begin(z, "sin")) each1(z, x, z.in->ops->sin);
+}
+
+void gla_cos(gla_matrix z, gla_matrix x) {
+    if (begin(z, "cos")) each1(z, x, z.in->ops->cos);
+}
+
+void gla_expm1(gla_matrix z, gla_matrix x) {
+    if (begin(z, "expm1")) each1(z, x, z.in->ops->expm1);
+}
+
 void gla_sqrt(gla_matrix z, gla_matrix x) {
     if (begin(z, "sqrt")) each1(z, x, z.in->ops->sqrt);
 }
@@ -195,6 +110,10 @@ void gla_scale(gla_matrix z, gla_matrix x, gla_matrix s) {
     if (!begin(z, "scale")) return;
     for (size_t i = 0; i < z.rows; i++)
         for (size_t j = 0; j < z.cols; j++) z.in->ops->mul(z.in, gla_at(z, i, j), gla_at(x, i, j), s.at);
+}
+
+void gla_quotient(gla_matrix z, gla_matrix x, gla_matrix y) {
+    if (begin(z, "quotient")) each2(z, x, y, z.in->ops->div);
 }
 
 void gla_divide(gla_matrix z, gla_matrix x, gla_matrix d) {
@@ -301,90 +220,14 @@ void gla_round_at(gla_matrix x, gla_site site) {
         for (size_t j = 0; j < x.cols; j++) x.in->ops->site(x.in, site, gla_at(x, i, j));
 }
 
-/* ---- cumulative log gates ---- */
-
-/* A sum of finite negative gates that has left the system's range: its decay is 0 there, as after a reset. Systems
- * with a wider range than binary64 (MPFR, intervals) keep theirs. */
-static bool sum_left_range(gla_numbers *n, const void *before, const void *gate, const void *sum) {
-    if (isfinite(n->ops->get_d(n, sum))) return false;
-    double a = n->ops->get_d(n, before), b = n->ops->get_d(n, gate);
-    if (!(a < 0 && b < 0 && isfinite(a) && isfinite(b))) return false;
-    mpfr_t exact;
-    mpfr_init2(exact, 53);
-    n->ops->get_mpfr(n, exact, sum);
-    bool left = !mpfr_number_p(exact);
-    mpfr_clear(exact);
-    return left;
-}
-
-/* One token of the sum: Gamma_t = Gamma_{t-1} + g_t, or a fresh start at 0 after g_t = -inf. */
-static void gate_step(gla_gates *g, gla_matrix gates, size_t t, size_t j) {
-    gla_numbers *n = g->sum.in;
-    void *z = gla_at(g->sum, t, j);
-    const void *x = gla_at(gates, t, j), *before = t ? gla_at(g->sum, t - 1, j) : NULL;
-    size_t D = g->sum.cols;
-    bool reset = n->ops->get_d(n, x) == -INFINITY;
-    if (!reset && t > 0) {
-        n->ops->add(n, z, before, x);
-        reset = sum_left_range(n, before, x, z);
-    } else if (!reset)
-        n->ops->set(n, z, x);
-    if (reset) n->ops->set_d(n, z, 0.0);
-    g->epoch[t * D + j] = (t ? g->epoch[(t - 1) * D + j] : 0) + reset;
-}
-
-gla_gates gla_gate_sum(gla_numbers *n, gla_matrix gates) {
-    gla_gates g = {0};
-    if (gla_absent(gates)) return g;
-    g.sum = gla_new(n, gates.rows, gates.cols);
-    g.epoch = arena_take(n, gates.rows * gates.cols * sizeof *g.epoch);
-    g.present = true;
-    if (!begin(g.sum, "gate_sum")) return g;
-    for (size_t t = 0; t < gates.rows; t++)
-        for (size_t j = 0; j < gates.cols; j++) gate_step(&g, gates, t, j);
-    gla_round_at(g.sum, GLA_SITE_GATE_SUM);
-    return g;
-}
-
-gla_gates gla_gate_rows(gla_gates g, size_t first, size_t count) {
-    if (!g.present) return g;
-    g.epoch += first * g.sum.cols;
-    g.sum = gla_rows(g.sum, first, count);
-    return g;
-}
-
-static void set_one(gla_matrix z) {
-    for (size_t j = 0; j < z.cols; j++) z.in->ops->set_d(z.in, gla_at(z, 0, j), 1.0);
-}
-
-void gla_decay_in(gla_matrix z, gla_gates g, size_t t) {
-    if (!begin(z, "decay_in")) return;
-    if (!g.present) {
-        set_one(z);
+void gla_split_at(gla_matrix hi, gla_matrix lo, gla_matrix x, gla_site site) {
+    if (stopped(x.in)) return;
+    const struct gla_number_ops *ops = x.in->ops;
+    if (!ops->split) {
+        gla_copy(hi, x);
+        gla_zero(lo);
         return;
     }
-    for (size_t j = 0; j < z.cols; j++) {
-        if (g.epoch[t * z.cols + j] > 0)
-            z.in->ops->set_d(z.in, gla_at(z, 0, j), 0.0);
-        else
-            z.in->ops->exp(z.in, gla_at(z, 0, j), gla_at(g.sum, t, j));
-    }
-}
-
-void gla_decay_between(gla_matrix z, gla_gates g, size_t t, size_t i) {
-    if (!begin(z, "decay_between")) return;
-    if (!g.present) {
-        set_one(z);
-        return;
-    }
-    gla_numbers *n = z.in;
-    for (size_t j = 0; j < z.cols; j++) {
-        void *zj = gla_at(z, 0, j);
-        if (g.epoch[t * z.cols + j] != g.epoch[i * z.cols + j]) {
-            n->ops->set_d(n, zj, 0.0);
-            continue;
-        }
-        n->ops->sub(n, zj, gla_at(g.sum, t, j), gla_at(g.sum, i, j));
-        n->ops->exp(n, zj, zj);
-    }
+    for (size_t i = 0; i < x.rows; i++)
+        for (size_t j = 0; j < x.cols; j++) ops->split(x.in, site, gla_at(hi, i, j), gla_at(lo, i, j), gla_at(x, i, j));
 }

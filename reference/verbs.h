@@ -24,6 +24,8 @@ typedef struct gla_matrix {
 
 /* ---- memory: matrices live until their mark is released or the number system is closed ---- */
 gla_matrix gla_new(gla_numbers *n, size_t rows, size_t cols); /* zeros */
+gla_matrix gla_number(gla_numbers *n, double x);              /* [1,1], x rounded into the system */
+void *gla_raw(gla_numbers *n, size_t bytes); /* zeroed, for what is no number; NULL: no memory, as the status says */
 size_t gla_mark(gla_numbers *n);
 void gla_release(gla_numbers *n, size_t mark); /* frees all matrices made since the mark */
 void gla_arena_free(gla_numbers *n);           /* all of them, and the list: gla_numbers_close calls it */
@@ -36,11 +38,13 @@ gla_matrix gla_column(gla_matrix m, size_t j);                    /* rows x 1 */
 gla_matrix gla_columns(gla_matrix m, size_t first, size_t count); /* rows x count */
 gla_matrix gla_rows(gla_matrix m, size_t first, size_t count);    /* count x cols */
 gla_matrix gla_transposed(gla_matrix m);
+gla_matrix gla_spread(gla_matrix m, size_t rows, size_t cols); /* a number, row or column in every place: to be read */
 bool gla_absent(gla_matrix m);
 
 /* ---- elementwise; shapes equal, z may be x or y ---- */
 void gla_copy(gla_matrix z, gla_matrix x);
 void gla_zero(gla_matrix z);
+void gla_fill(gla_matrix z, double x); /* x everywhere */
 void gla_add(gla_matrix z, gla_matrix x, gla_matrix y);
 void gla_sub(gla_matrix z, gla_matrix x, gla_matrix y);
 void gla_mul(gla_matrix z, gla_matrix x, gla_matrix y);     /* z = x * y */
@@ -48,11 +52,15 @@ void gla_mul_add(gla_matrix z, gla_matrix x, gla_matrix y); /* z = x * y + z */
 void gla_exp(gla_matrix z, gla_matrix x);
 void gla_sqrt(gla_matrix z, gla_matrix x);
 void gla_log1p(gla_matrix z, gla_matrix x); /* ln(1 + x) */
+void gla_expm1(gla_matrix z, gla_matrix x); /* e^x - 1 */
+void gla_sin(gla_matrix z, gla_matrix x);
+void gla_cos(gla_matrix z, gla_matrix x);
 void gla_neg(gla_matrix z, gla_matrix x);
-void gla_max(gla_matrix z, gla_matrix x, gla_matrix y);    /* the larger */
-void gla_above(gla_matrix z, gla_matrix x, gla_matrix y);  /* 1 where x > y, else 0 */
-void gla_scale(gla_matrix z, gla_matrix x, gla_matrix s);  /* z = s x, s 1 x 1 */
-void gla_divide(gla_matrix z, gla_matrix x, gla_matrix d); /* z = x / d, d 1 x 1, not in z */
+void gla_max(gla_matrix z, gla_matrix x, gla_matrix y);      /* the larger */
+void gla_above(gla_matrix z, gla_matrix x, gla_matrix y);    /* 1 where x > y, else 0 */
+void gla_scale(gla_matrix z, gla_matrix x, gla_matrix s);    /* z = s x, s 1 x 1 */
+void gla_divide(gla_matrix z, gla_matrix x, gla_matrix d);   /* z = x / d, d 1 x 1, not in z */
+void gla_quotient(gla_matrix z, gla_matrix x, gla_matrix y); /* z_ij = x_ij / y_ij */
 
 /* ---- the recurrence ---- */
 void gla_decay(gla_matrix S, gla_matrix a, gla_matrix b); /* S_ij = a_i S_ij b_j; a or b may be absent (= 1) */
@@ -70,22 +78,7 @@ void gla_prefix_sum(gla_matrix z, gla_matrix x); /* z_t = sum_{i<t} x_i (exclusi
 
 /* Announce a rounding site for every number of x. */
 void gla_round_at(gla_matrix x, gla_site site);
-
-/* ---- cumulative log gates, exact resets included ----
- * Gamma_t = sum_{j<=t} g_j since the last reset; epoch counts the resets (g = -inf) up to t, per channel. The decay
- * from token i to token t is e^(Gamma_t - Gamma_i) within one epoch and exactly 0 across a reset, so -inf never meets
- * -inf. A sum of finite gates that leaves the system's range starts a new epoch too. */
-typedef struct gla_gates {
-    gla_matrix sum; /* Gamma [T,D] */
-    int64_t *epoch; /* [T,D] */
-    bool present;   /* false: no gate, every decay is 1 and the rest is unset */
-} gla_gates;
-
-gla_gates gla_gate_sum(gla_numbers *n, gla_matrix g);             /* of g [T,D] (absent allowed), from its first row */
-gla_gates gla_gate_rows(gla_gates g, size_t first, size_t count); /* view of rows; sums still count from row 0 */
-/* z [1,D] = decay from just before row 0 to row t: e^(Gamma_t), 0 after a reset. */
-void gla_decay_in(gla_matrix z, gla_gates g, size_t t);
-/* z [1,D] = decay from row i to row t >= i: e^(Gamma_t - Gamma_i), 0 across a reset. */
-void gla_decay_between(gla_matrix z, gla_gates g, size_t t, size_t i);
+/* x as an operand of two parts at a rounding site, hi + lo; exactly x and 0 where the site rounds nothing. */
+void gla_split_at(gla_matrix hi, gla_matrix lo, gla_matrix x, gla_site site);
 
 #endif

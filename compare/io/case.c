@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "case_settings.h"
+#include "../run_parts.h"
+#include "case_axes.h"
 #include "parts.h"
 
 /* Where tensors are looked for, and how they lie there. */
@@ -19,11 +20,9 @@ typedef struct source {
     const gla_tensor_file *file;
     const char *where, *prefix;
     gla_layout layout;
+    bool transposed; /* states lie as [N,h,dv,dk] */
+    const gla_mechanism *mechanism;
 } source;
-
-/* Second names of an input and an output. */
-static const char *const input_alias[GLA_INPUTS] = {[GLA_IN_GK] = "gk"};
-static const char *const output_alias[GLA_OUTPUTS] = {[GLA_DGK] = "dgk"};
 
 /* Put the file's name before an error that does not know it. */
 static gla_status in_file(const char *where, gla_status status, gla_error *err) {
@@ -51,23 +50,44 @@ static const gla_named_tensor *find_one(const source *s, const char *name) {
     return NULL;
 }
 
-/* *x = the tensor of this name or its alias, NULL if absent. */
-static gla_status find(const source *s, const char *name, const char *alias, const gla_named_tensor **x,
-                       gla_error *err) {
-    const gla_named_tensor *first = find_one(s, name), *second = find_one(s, alias);
-    if (first && second)
-        return gla_fail(err, GLA_BAD_FILE, "%s: both %s and %s are given, and mean the same", s->where, name, alias);
-    *x = first ? first : second;
+/* g and dg have one name more. */
+static const char *usual(const char *name) {
+    return strcmp(name, "gk") == 0 ? "g" : strcmp(name, "dgk") == 0 ? "dg" : name;
+}
+
+static gla_status twice(const source *s, const gla_named_tensor *x, const gla_named_tensor *y, gla_error *err) {
+    return gla_fail(err, GLA_BAD_FILE, "%s: both %s and %s are given, and mean the same", s->where, bare_name(s, x),
+                    bare_name(s, y));
+}
+
+/* Every tensor of the file at its input and its output; NULL where there is none. */
+static gla_status find_inputs(const source *s, const gla_named_tensor *x[GLA_INPUTS], gla_error *err) {
+    memset(x, 0, GLA_INPUTS * sizeof *x);
+    for (size_t i = 0; i < s->file->count; i++) {
+        const char *name = bare_name(s, &s->file->tensor[i]);
+        gla_input input = name ? gla_input_named(s->mechanism, usual(name)) : GLA_INPUTS;
+        if (input == GLA_INPUTS) continue;
+        if (x[input]) return twice(s, x[input], &s->file->tensor[i], err);
+        x[input] = &s->file->tensor[i];
+    }
     return GLA_OK;
 }
 
-static bool name_is_known(const char *name) {
-    if (strcmp(name, "cu_seqlens") == 0) return true;
-    for (int i = 0; i < GLA_INPUTS; i++)
-        if (strcmp(name, gla_input_names[i]) == 0) return true;
-    for (int i = 0; i < GLA_OUTPUTS; i++)
-        if (strcmp(name, gla_output_names[i]) == 0) return true;
-    return strcmp(name, "gk") == 0 || strcmp(name, "dgk") == 0;
+static gla_status find_outputs(const source *s, const gla_named_tensor *x[GLA_OUTPUTS], gla_error *err) {
+    memset(x, 0, GLA_OUTPUTS * sizeof *x);
+    for (size_t i = 0; i < s->file->count; i++) {
+        const char *name = bare_name(s, &s->file->tensor[i]);
+        gla_output output = name ? gla_output_named(s->mechanism, usual(name)) : GLA_OUTPUTS;
+        if (output == GLA_OUTPUTS) continue;
+        if (x[output]) return twice(s, x[output], &s->file->tensor[i], err);
+        x[output] = &s->file->tensor[i];
+    }
+    return GLA_OK;
+}
+
+static bool name_is_known(const source *s, const char *name) {
+    return strcmp(name, "cu_seqlens") == 0 || gla_input_named(s->mechanism, usual(name)) != GLA_INPUTS ||
+           gla_output_named(s->mechanism, usual(name)) != GLA_OUTPUTS;
 }
 
 /* "input_ids, logits, ...": what nobody asked for, as far as it fits. */
@@ -75,7 +95,7 @@ static void list_ignored(const source *s, char *text, size_t size) {
     size_t used = 0;
     for (size_t i = 0; i < s->file->count; i++) {
         const char *name = bare_name(s, &s->file->tensor[i]);
-        if (!name || name_is_known(name)) continue;
+        if (!name || name_is_known(s, name)) continue;
         gla_shown_room shown;
         gla_shown(shown, name);
         if (used + strlen(shown) + 8 > size) {
@@ -86,7 +106,7 @@ static void list_ignored(const source *s, char *text, size_t size) {
     }
 }
 
-/* q k v are there? If not, perhaps behind a prefix. */
+/* It is not there: perhaps behind a prefix? */
 static gla_status missing(const source *s, const char *name, gla_error *err) {
     gla_fail(err, GLA_BAD_FILE, "%s: there is no tensor '%s%s'", s->where, s->prefix, name);
     size_t m = strlen(name);
@@ -96,56 +116,23 @@ static gla_status missing(const source *s, const char *name, gla_error *err) {
         if (n > m && full[n - m - 1] == '.' && strcmp(full + n - m, name) == 0)
             return gla_hint(err, GLA_BAD_FILE, "there is '%.80s': choose a layer by its prefix", full);
     }
-    return gla_hint(err, GLA_BAD_FILE, "a case needs q, k and v");
+    if (s->mechanism == gla_mechanism_named("gla")) return gla_hint(err, GLA_BAD_FILE, "a case needs q, k and v");
+    return gla_hint(err, GLA_BAD_FILE, "mechanism %s needs it", s->mechanism->name);
 }
 
 /* ---- shapes ---- */
 
-/* What a tensor is, as far as its shape goes. */
-typedef enum kind { TOKENS, STATE, HEAD_GATE } kind;
-
-static kind kind_of_input(const gla_problem *p, gla_input name) {
-    if (gla_is_state_input(name)) return STATE;
-    return name == GLA_IN_GK && gla_mechanism_of(p)->gate_per_head ? HEAD_GATE : TOKENS;
+static gla_axes axes_of_output(const source *s, gla_output name) {
+    return gla_input_axes(s->mechanism, gla_output_like(name));
 }
 
-static kind kind_of_output(const gla_problem *p, gla_output name) {
-    if (gla_is_state_output(name)) return STATE;
-    return name == GLA_DGK && gla_mechanism_of(p)->gate_per_head ? HEAD_GATE : TOKENS;
-}
-
-/* The shape as [B,T,h,D] (states: as it is; a gate per head may lack its axis of 1). False: not of the rank this layout
- * has. */
-static bool canonical_shape(gla_layout l, kind what, const gla_named_tensor *x, int64_t shape[4]) {
-    static const int order[GLA_LAYOUTS][4] = {{0, 1, 2, 3}, {0, 2, 1, 3}, {-1, 0, 1, 2}};
-    if (what == STATE) l = GLA_BTHD;
-    int rank = l == GLA_THD ? 3 : 4, lacking = what == HEAD_GATE && x->rank == rank - 1;
-    if (x->rank != rank - lacking) return false;
-    for (int i = 0; i < 4; i++) shape[i] = order[l][i] < 0 || order[l][i] == x->rank ? 1 : x->shape[order[l][i]];
-    return true;
-}
-
-/* The wanted shape as the file should have it; the head count is free: "[1,320,h,64]". */
-static const char *wanted_text(gla_layout l, bool state, const int64_t s[4], char text[128]) {
-    long long a = s[0], b = s[1], c = s[2], d = s[3];
-    if (state)
-        snprintf(text, 128, "[%lld,h,%lld,%lld]", a, c, d);
-    else if (l == GLA_BTHD)
-        snprintf(text, 128, "[%lld,%lld,h,%lld]", a, b, d);
-    else if (l == GLA_BHTD)
-        snprintf(text, 128, "[%lld,h,%lld,%lld]", a, b, d);
-    else
-        snprintf(text, 128, "[%lld,h,%lld]", b, d);
-    return text;
-}
-
-/* B, T, dk from q, dv from v. */
-static gla_status read_sizes(const source *s, const gla_named_tensor *q, const gla_named_tensor *v, gla_problem *p,
+/* B, T, dk from q, dv from v, M from the first tensor that has slots. */
+static gla_status read_sizes(const source *s, const gla_named_tensor *const x[GLA_INPUTS], gla_problem *p,
                              gla_error *err) {
-    const gla_named_tensor *both[2] = {q, v};
+    const gla_named_tensor *both[2] = {x[GLA_IN_Q], x[GLA_IN_V]};
     int64_t shape[2][4];
     for (int i = 0; i < 2; i++) {
-        if (canonical_shape(s->layout, TOKENS, both[i], shape[i])) continue;
+        if (gla_axes_shape(s->layout, GLA_PER_VALUE, both[i], shape[i])) continue;
         char got[128];
         gla_fail(err, GLA_BAD_SHAPE, "%s: %s has shape %s, layout %s wants %d axes", s->where, both[i]->name,
                  gla_shape_text(both[i]->rank, both[i]->shape, got, sizeof got), gla_layout_names[s->layout],
@@ -156,68 +143,65 @@ static gla_status read_sizes(const source *s, const gla_named_tensor *q, const g
     p->T = shape[0][1];
     p->dk = shape[0][3];
     p->dv = shape[1][3];
+    for (int i = 0; i < GLA_INPUTS && !p->M; i++) {
+        gla_axes axes = gla_input_axes(s->mechanism, (gla_input)i);
+        int64_t slots[4];
+        bool has = x[i] && (axes == GLA_PER_SLOT || axes == GLA_STATE_KEY_SLOT);
+        if (has && gla_axes_shape(s->layout, axes, x[i], slots)) p->M = slots[3];
+    }
     return GLA_OK;
-}
-
-/* The shape an input must have, apart from its heads. */
-static void wanted_shape(const gla_problem *p, gla_input name, int64_t shape[4]) {
-    bool state = gla_is_state_input(name), key = name == GLA_IN_Q || name == GLA_IN_K || name == GLA_IN_GK;
-    shape[0] = state ? p->N : p->B;
-    shape[1] = state ? 0 : p->T;
-    shape[2] = state ? p->dk : 0;
-    shape[3] = kind_of_input(p, name) == HEAD_GATE ? 1 : key ? p->dk : p->dv;
 }
 
 /* Compare an input's shape with the sizes; *heads = its head count. */
 static gla_status check_input_shape(const source *s, const gla_problem *p, gla_input name, const gla_named_tensor *x,
-                                    int64_t *heads, gla_error *err) {
-    bool state = gla_is_state_input(name);
-    int head_axis = state ? 1 : 2;
-    int64_t got[4] = {0}, wanted[4];
-    wanted_shape(p, name, wanted);
-    bool right = canonical_shape(s->layout, kind_of_input(p, name), x, got);
-    for (int i = 0; i < 4; i++) right = right && (i == head_axis || got[i] == wanted[i]);
-    *heads = got[head_axis];
+                                    int64_t got[4], int64_t *heads, gla_error *err) {
+    gla_axes axes = gla_input_axes(s->mechanism, name);
+    int head = gla_axes_head(axes);
+    int64_t wanted[4];
+    gla_input_shape(p, name, wanted); /* of an input that is not there yet: with any number of heads */
+    memset(got, 0, 4 * sizeof *got);
+    bool right = gla_axes_shape(s->layout, axes, x, got);
+    if (right && s->transposed && axes == GLA_STATE) {
+        int64_t rows = got[3];
+        got[3] = got[2];
+        got[2] = rows;
+    }
+    for (int i = 0; i < 4; i++) right = right && (i == head || got[i] == wanted[i]);
+    *heads = got[head];
     if (right && *heads > 0) return GLA_OK;
     char got_text[128], room[128];
-    gla_fail(err, GLA_BAD_SHAPE, "%s: %s has shape %s, wanted %s (B, T, dk from q, dv from v)", s->where, x->name,
-             gla_shape_text(x->rank, x->shape, got_text, sizeof got_text), wanted_text(s->layout, state, wanted, room));
+    gla_fail(err, GLA_BAD_SHAPE, "%s: %s has shape %s, wanted %s (B, T, dk from %s, dv from %s)", s->where, x->name,
+             gla_shape_text(x->rank, x->shape, got_text, sizeof got_text), gla_axes_text(s->layout, axes, wanted, room),
+             gla_input_name(s->mechanism, GLA_IN_Q), gla_input_name(s->mechanism, GLA_IN_V));
     bool gate = name == GLA_IN_GK || name == GLA_IN_GV;
-    bool one = kind_of_input(p, name) == HEAD_GATE;
-    if (gate && !one && x->rank == (s->layout == GLA_THD ? 2 : 3))
+    if (gate && axes != GLA_PER_HEAD && x->rank == (s->layout == GLA_THD ? 2 : 3))
         return gla_hint(err, GLA_BAD_SHAPE, "a gate per head: that is mechanism simple_gla");
-    if (one)
+    if (gate && axes == GLA_PER_HEAD)
         return gla_hint(err, GLA_BAD_SHAPE,
-                        "one gate per head, the last axis may be left out; per channel: mechanism gla");
+                        "one gate per head, the last axis may be left out; per channel: mechanism %s",
+                        s->mechanism->inputs & 1u << GLA_IN_BETA ? "kda" : "gla");
     return GLA_BAD_SHAPE;
 }
 
 /* ---- values ---- */
 
-/* [B,h,T,D] -> [B,T,h,D]; shape is that of the result. */
-static void exchange_heads(const double *x, const int64_t shape[4], double *z) {
-    int64_t T = shape[1], H = shape[2], D = shape[3];
-    for (int64_t b = 0; b < shape[0]; b++)
-        for (int64_t t = 0; t < T; t++)
-            for (int64_t h = 0; h < H; h++, z += D) memcpy(z, x + ((b * H + h) * T + t) * D, (size_t)D * sizeof *z);
-}
-
-/* Fresh binary64 values in BTHD order; shape is the canonical one. */
-static gla_status load_values(const source *s, bool state, const gla_named_tensor *x, const int64_t shape[4],
+/* Fresh binary64 values in the case's order; shape is the case's. */
+static gla_status load_values(const source *s, gla_axes axes, const gla_named_tensor *x, const int64_t shape[4],
                               double **out, gla_error *err) {
     size_t bytes = ((size_t)x->count + 1) * sizeof(double);
-    double *value = malloc(bytes);
-    if (!value) return gla_fail(err, GLA_NO_MEMORY, "%s: no memory for %s", s->where, x->name);
-    gla_status status = in_file(s->where, gla_tensor_to_double(x, value, err), err);
-    if (!status && !state && s->layout == GLA_BHTD) {
-        double *exchanged = malloc(bytes);
-        if (exchanged) exchange_heads(value, shape, exchanged);
-        if (!exchanged) status = gla_fail(err, GLA_NO_MEMORY, "%s: no memory for %s", s->where, x->name);
+    bool exchange = s->layout == GLA_BHTD && !gla_is_state(axes) && !gla_is_weight(axes);
+    bool transpose = s->transposed && axes == GLA_STATE;
+    double *value = malloc(bytes), *ordered = NULL;
+    gla_status status = value ? in_file(s->where, gla_tensor_to_double(x, value, err), err) : GLA_NO_MEMORY;
+    if (!status && (exchange || transpose)) {
+        ordered = malloc(bytes);
+        if (!ordered) status = GLA_NO_MEMORY;
+        if (ordered) (exchange ? gla_axes_exchange_heads : gla_axes_transpose)(value, shape, ordered);
         free(value);
-        value = exchanged;
+        value = ordered;
     }
     *out = value;
-    return status;
+    return status == GLA_NO_MEMORY ? gla_fail(err, status, "%s: no memory for %s", s->where, x->name) : status;
 }
 
 static gla_status load_cu_seqlens(const source *s, gla_case *c, gla_error *err) {
@@ -237,33 +221,40 @@ static gla_status load_cu_seqlens(const source *s, gla_case *c, gla_error *err) 
     return in_file(s->where, gla_tensor_to_integers(x, c->cu_seqlens, err), err);
 }
 
+static gla_status not_taken(const source *s, const gla_problem *p, const char *what, const char *name, gla_error *err) {
+    char text[160];
+    gla_mechanism_print(p, text, sizeof text);
+    bool switched = strchr(text, ',') != NULL; /* perhaps it takes it otherwise */
+    return gla_fail(err, GLA_BAD_FILE, "%s: mechanism %s %s %s", s->where, switched ? text : s->mechanism->name, what,
+                    name);
+}
+
 /* Check and convert one input that is there; its heads take part in H. */
 static gla_status load_input(const source *s, gla_case *c, gla_input name, const gla_named_tensor *x, gla_error *err) {
     gla_problem *p = &c->problem;
-    if (!(gla_mechanism_of(&c->problem)->inputs & 1u << name))
-        return gla_fail(err, GLA_BAD_FILE, "%s: mechanism %s takes no %s", s->where,
-                        gla_mechanism_of(&c->problem)->name, gla_input_names[name]);
+    gla_axes axes = gla_input_axes(s->mechanism, name);
+    if (!(gla_inputs_taken(p) & 1u << name))
+        return not_taken(s, p, "takes no", gla_input_name(s->mechanism, name), err);
     int64_t heads, shape[4];
-    gla_status status = check_input_shape(s, p, name, x, &heads, err);
-    if (status) return status;
-    bool state = gla_is_state_input(name);
-    canonical_shape(s->layout, kind_of_input(p, name), x, shape);
-    status = load_values(s, state, x, shape, &c->input[name], err);
+    gla_status status = check_input_shape(s, p, name, x, shape, &heads, err);
+    if (!status) status = load_values(s, axes, x, shape, &c->input[name], err);
     if (status) return status;
     c->input_dtype[name] = x->dtype;
-    gla_tensor_dense(gla_problem_input(p, name), c->input[name], state ? 0 : p->T, heads, state ? p->dk : 0, shape[3]);
+    gla_tensor *to = gla_problem_input(p, name);
+    *to = (gla_tensor){.at = c->input[name], .heads = heads};
+    for (int64_t i = 3, step = 1; i >= 0; step *= shape[i--]) to->stride[i] = step;
     if (heads > p->H) p->H = heads;
     return GLA_OK;
 }
 
 static gla_status load_inputs(const source *s, gla_case *c, gla_error *err) {
     const gla_named_tensor *x[GLA_INPUTS];
-    for (int i = 0; i < GLA_INPUTS; i++) {
-        gla_status status = find(s, gla_input_names[i], input_alias[i], &x[i], err);
-        if (status) return status;
-        if (!x[i] && i <= GLA_IN_V) return missing(s, gla_input_names[i], err);
-    }
-    gla_status status = read_sizes(s, x[GLA_IN_Q], x[GLA_IN_V], &c->problem, err);
+    gla_status status = find_inputs(s, x, err);
+    unsigned wanted = gla_inputs_taken(&c->problem) & ~(s->mechanism->optional | 1u << GLA_IN_DO);
+    for (int i = 0; i < GLA_INPUTS && !status; i++)
+        if (!x[i] && wanted & 1u << i && !gla_is_state_input((gla_input)i))
+            status = missing(s, gla_input_name(s->mechanism, (gla_input)i), err);
+    if (!status) status = read_sizes(s, x, &c->problem, err);
     if (!status) status = load_cu_seqlens(s, c, err);
     for (int i = 0; i < GLA_INPUTS && !status; i++)
         if (x[i]) status = load_input(s, c, (gla_input)i, x[i], err);
@@ -275,17 +266,15 @@ static gla_status load_inputs(const source *s, gla_case *c, gla_error *err) {
 /* Is there enough in the case to judge this output? */
 static gla_status check_judgeable(const source *s, const gla_case *c, gla_output name, gla_error *err) {
     const gla_problem *p = &c->problem;
-    const char *text = gla_output_names[name];
-    if (!(gla_mechanism_of(&c->problem)->outputs & 1u << name))
-        return gla_fail(err, GLA_BAD_FILE, "%s: mechanism %s has no output %s", s->where,
-                        gla_mechanism_of(&c->problem)->name, text);
-    bool gradient = name != GLA_O && name != GLA_FINAL_STATE;
-    if (gradient && !p->d_o.at && !p->d_final_state.at) {
+    const char *text = gla_output_name(s->mechanism, name);
+    if (!(gla_outputs_given(p) & 1u << name)) return not_taken(s, p, "has no output", text, err);
+    if (gla_is_gradient(name) && !gla_has_incoming(p)) {
         gla_fail(err, GLA_BAD_FILE, "%s: %s is there, but neither do nor dfinal_state", s->where, text);
         return gla_hint(err, GLA_BAD_FILE, "add the incoming gradients, or leave the others out");
     }
-    if ((name == GLA_DGK && !p->gk.at) || (name == GLA_DGV && !p->gv.at))
-        return gla_fail(err, GLA_BAD_FILE, "%s: %s is there, but not %s", s->where, text, text + 1);
+    if (!gla_has_output(p, true, name))
+        return gla_fail(err, GLA_BAD_FILE, "%s: %s is there, but not %s", s->where, text,
+                        gla_input_name(s->mechanism, gla_output_like(name)));
     return GLA_OK;
 }
 
@@ -294,35 +283,38 @@ static gla_status load_output(const source *s, gla_case *c, gla_output name, con
     gla_status status = check_judgeable(s, c, name, err);
     if (status) return status;
     int64_t got[4], wanted[4];
-    bool state = gla_is_state_output(name);
+    gla_axes axes = axes_of_output(s, name);
     gla_output_shape(&c->problem, name, wanted);
-    bool right =
-        canonical_shape(s->layout, kind_of_output(&c->problem, name), x, got) && memcmp(got, wanted, sizeof got) == 0;
+    bool right = gla_axes_shape(s->layout, axes, x, got), turned = s->transposed && axes == GLA_STATE;
+    for (int i = 0; i < 4; i++) right = right && got[i] == wanted[turned && i > 1 ? 5 - i : i];
     gla_case_output *out = &c->output[name];
     *out = (gla_case_output){
         .present = true, .wrong_shape = !right, .dtype = x->dtype, .rank = right ? 4 : x->rank, .count = x->count};
     memcpy(out->shape, right ? wanted : x->shape, (size_t)out->rank * sizeof *out->shape);
-    return right ? load_values(s, state, x, wanted, &out->value, err) : GLA_OK;
+    return right ? load_values(s, axes, x, wanted, &out->value, err) : GLA_OK;
 }
 
 static gla_status load_outputs(const source *s, gla_case *c, int *loaded, gla_error *err) {
+    const gla_named_tensor *x[GLA_OUTPUTS];
+    gla_status status = find_outputs(s, x, err);
     *loaded = 0;
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
-        const gla_named_tensor *x;
-        gla_status status = find(s, gla_output_names[i], output_alias[i], &x, err);
-        if (!status && x) status = load_output(s, c, (gla_output)i, x, err);
-        if (status) return status;
-        if (x) (*loaded)++;
+    for (int i = 0; i < GLA_OUTPUTS && !status; i++) {
+        if (!x[i]) continue;
+        status = load_output(s, c, (gla_output)i, x[i], err);
+        (*loaded)++;
     }
-    return GLA_OK;
+    return status;
 }
 
 static gla_status load_candidate(const source *main_file, const gla_tensor_file *file, const char *path, gla_case *c,
                                  gla_error *err) {
     gla_shown_room shown;
-    source s = {file, gla_shown_path(shown, path), main_file->prefix, GLA_BTHD};
+    source s = *main_file;
+    s.file = file;
+    s.where = gla_shown_path(shown, path);
     int loaded;
     gla_status status = gla_layout_read(file, s.where, main_file->layout, &s.layout, err);
+    if (!status) status = gla_state_layout_read(file, s.where, main_file->transposed, &s.transposed, err);
     if (!status) status = load_outputs(&s, c, &loaded, err);
     if (status || loaded) return status;
     return gla_fail(err, GLA_BAD_FILE, "%s: no output under test: none of %so, %sfinal_state, %sdq ...", s.where,
@@ -335,12 +327,14 @@ static gla_status build(const gla_tensor_file *file, const gla_tensor_file *cand
                         const gla_case_options *options, gla_case *c, gla_error *err) {
     gla_shown_room shown;
     const char *where = gla_shown_path(shown, name);
-    source s = {file, where, options->prefix ? options->prefix : "", GLA_BTHD};
+    source s = {.file = file, .where = where, .prefix = options->prefix ? options->prefix : ""};
     gla_problem *p = &c->problem;
     gla_settings settings;
     gla_status status = gla_settings_read(file, where, options->mechanism, &settings, err);
     s.layout = settings.layout;
+    s.transposed = settings.transposed;
     *p = settings.problem;
+    s.mechanism = gla_mechanism_of(p);
     if (!status) status = gla_case_name(file, name, s.prefix, &c->name, err);
     if (!status) status = load_inputs(&s, c, err);
     if (!status) status = in_file(where, gla_problem_check(p, options->allow_growth, err), err);

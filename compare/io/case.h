@@ -2,12 +2,12 @@
  *
  * A case: the inputs of a problem and the outputs under test, from one tensor file (or the outputs from a second).
  *
- * Tensors by name: q k v [B,T,h,D], g (or gk) and gv log gates (a gate per head [B,T,h] or [B,T,h,1]), initial_state
- * [N,h,dk,dv], cu_seqlens [N+1], do, dfinal_state; outputs o final_state dq dk dv dg (or dgk) dgv dinitial_state. What
- * is absent is not judged. Metadata: mechanism (as gla_mechanism_parse takes it; absent: gla), scale (decimal; absent:
- * dk^(-1/2)), layout "BTHD" | "BHTD" (tokens and heads exchanged) | "THD" (packed, no batch axis, needs cu_seqlens),
- * gate_domain "natural log", reverse "true" | "false", case (its name). H is the largest head count among the inputs;
- * every other must divide it.
+ * Tensors by name: the inputs and outputs of the mechanism as its table has them (reference/inputs.h; usual names are
+ * understood too, and gk, dgk), cu_seqlens [N+1]. What is absent is not judged. Metadata: mechanism (as
+ * gla_mechanism_parse takes it; absent: gla), scale (decimal; absent: the mechanism's), layout "BTHD" | "BHTD" (tokens
+ * and heads exchanged) | "THD" (packed, no batch axis, needs cu_seqlens), state_layout "KV" | "VK" (states
+ * [N,h,dv,dk]), gate_domain "natural log", reverse "true" | "false", case (its name). Axes of 1 may be left out: a gate
+ * per head [B,T,h], a weight [h] or [h,dk]. H is the largest head count among the inputs; every other must divide it.
  *
  * A wrong shape of an input is an error of the file. A wrong shape of an output is the candidate's fault, and is
  * recorded, so that the verdict can say so.

@@ -26,7 +26,7 @@ static gla_status add_input(gla_tensor_file *file, const gla_problem *p, const g
     double *value = malloc((size_t)count_of(shape) * sizeof *value);
     if (!value) return gla_fail(err, GLA_NO_MEMORY, "no memory for %s", gla_input_names[name]);
     gather(x, shape, value);
-    gla_status status = gla_tensors_add(file, gla_input_names[name], dtype, 4, shape, value, err);
+    gla_status status = gla_tensors_add(file, gla_input_name(gla_mechanism_of(p), name), dtype, 4, shape, value, err);
     free(value);
     return status;
 }
@@ -48,8 +48,8 @@ gla_status gla_case_add_problem(gla_tensor_file *file, const gla_problem *proble
     gla_problem p = *problem; /* gla_problem_input asks for one that may be written */
     gla_status status = add_settings(file, &p, err);
     for (int i = 0; i < GLA_INPUTS && !status; i++) {
-        const gla_tensor *x = gla_problem_input(&p, (gla_input)i);
-        if (x->at) status = add_input(file, &p, x, (gla_input)i, dtype[i], err);
+        gla_tensor x = gla_acting_input(&p, (gla_input)i);
+        if (x.at) status = add_input(file, &p, &x, (gla_input)i, dtype[i], err);
     }
     if (status || !p.cu_seqlens) return status;
     return gla_tensors_add_integers(file, "cu_seqlens", 1, (int64_t[]){p.N + 1}, p.cu_seqlens, err);
@@ -59,5 +59,5 @@ gla_status gla_case_add_output(gla_tensor_file *file, const gla_problem *problem
                                const double *value, gla_error *err) {
     int64_t shape[4];
     gla_output_shape(problem, name, shape);
-    return gla_tensors_add(file, gla_output_names[name], dtype, 4, shape, value, err);
+    return gla_tensors_add(file, gla_output_name(gla_mechanism_of(problem), name), dtype, 4, shape, value, err);
 }

@@ -27,6 +27,16 @@ gla_status gla_layout_read(const gla_tensor_file *file, const char *where, gla_l
     return gla_fail(err, GLA_BAD_FILE, "%s: layout '%s' is not one of BTHD, BHTD, THD", where, gla_shown(shown, text));
 }
 
+gla_status gla_state_layout_read(const gla_tensor_file *file, const char *where, bool otherwise, bool *transposed,
+                                 gla_error *err) {
+    const char *text = gla_tensors_meta(file, "state_layout");
+    gla_shown_room shown;
+    *transposed = text ? strcmp(text, "VK") == 0 : otherwise;
+    if (!text || *transposed || strcmp(text, "KV") == 0) return GLA_OK;
+    return gla_fail(err, GLA_BAD_FILE, "%s: state_layout '%s' is neither KV ([N,h,dk,dv]) nor VK ([N,h,dv,dk])", where,
+                    gla_shown(shown, text));
+}
+
 static gla_status read_mechanism(const gla_tensor_file *file, const char *where, const char *override, gla_problem *out,
                                  gla_error *err) {
     const char *text = override ? override : gla_tensors_meta(file, "mechanism");
@@ -72,6 +82,7 @@ gla_status gla_settings_read(const gla_tensor_file *file, const char *where, con
                              gla_error *err) {
     *out = (gla_settings){0};
     gla_status status = gla_layout_read(file, where, GLA_BTHD, &out->layout, err);
+    if (!status) status = gla_state_layout_read(file, where, false, &out->transposed, err);
     if (!status) status = read_mechanism(file, where, mechanism, &out->problem, err);
     if (!status) status = read_scale(file, where, &out->problem.scale, err);
     if (!status) status = read_gate_domain(file, where, err);

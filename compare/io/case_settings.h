@@ -13,6 +13,7 @@ extern const char *const gla_layout_names[GLA_LAYOUTS];
 
 typedef struct gla_settings {
     gla_layout layout;
+    bool transposed;     /* "state_layout" VK: states lie as [N,h,dv,dk] */
     gla_problem problem; /* mechanism, decay, scale and reverse; the rest is 0 */
 } gla_settings;
 
@@ -21,6 +22,8 @@ gla_status gla_settings_read(const gla_tensor_file *file, const char *where, con
                              gla_error *err);
 gla_status gla_layout_read(const gla_tensor_file *file, const char *where, gla_layout otherwise, gla_layout *out,
                            gla_error *err);
+gla_status gla_state_layout_read(const gla_tensor_file *file, const char *where, bool otherwise, bool *transposed,
+                                 gla_error *err);
 
 /* The name of a case: metadata "case" or else the file's, then the prefix. malloc'ed, fit for a one-line message. */
 gla_status gla_case_name(const gla_tensor_file *file, const char *path, const char *prefix, char **name,

@@ -69,7 +69,7 @@ static void check_supported(reading *r) {
         if (find(r, absent[i])) refuse(r, absent[i], "null, the only value that is computed here");
     if (!flag_of(r, "use_gk", true)) refuse(r, "use_gk", "true, the only value that is computed here");
     if (flag_of(r, "use_gv", false)) refuse(r, "use_gv", "false, the only value that is computed here");
-    if (layer_activation_named(text_of(r, "hidden_act", "swish")) != layer_swish)
+    if (layer_activation_named(text_of(r, "hidden_act", "swish")) != act_swish)
         refuse(r, "hidden_act", "'swish', the only one that is computed here");
 }
 

@@ -21,11 +21,11 @@ static int64_t columns_of(const gla_cuda_problem *p, int gradient) {
     return gradient == GLA_CUDA_DV || is_state(gradient) ? p->dv : p->dk;
 }
 
-static bool made_apart(const gla_cuda_problem *p, int gradient) {
+static bool made_apart(const gla_cuda_problem *p, int gradient, bool wide_dg) {
     gla_cuda_problem copy = *p;
     const gla_cuda_tensor *x = gradient_of(&copy, gradient);
     bool narrow = gradient == GLA_CUDA_DG && x->dtype != GLA_CUDA_F32;
-    return x->data && (x->heads < p->H || narrow);
+    return x->data && (x->heads < p->H || (narrow && wide_dg));
 }
 
 float *gla_cuda_take(size_t *bytes, void *workspace, int64_t numbers) {
@@ -34,10 +34,11 @@ float *gla_cuda_take(size_t *bytes, void *workspace, int64_t numbers) {
     return at;
 }
 
-gla_cuda_apart gla_cuda_take_apart(const gla_cuda_problem *p, size_t *bytes, void *workspace) {
+gla_cuda_apart gla_cuda_take_apart(const gla_cuda_problem *p, bool wide_dg, size_t *bytes, void *workspace) {
     gla_cuda_apart apart = {};
     for (int i = 0; i < GLA_CUDA_GRADIENTS; i++)
-        if (made_apart(p, i)) apart.at[i] = gla_cuda_take(bytes, workspace, rows_of(p, i) * p->H * columns_of(p, i));
+        if (made_apart(p, i, wide_dg))
+            apart.at[i] = gla_cuda_take(bytes, workspace, rows_of(p, i) * p->H * columns_of(p, i));
     return apart;
 }
 

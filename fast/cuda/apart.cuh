@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Gradients of tensors that heads share, and dg in 16 bits. A kernel writes a gradient per head, in binary32, into the
- * workspace; the sum over each group, in head order, follows (group_sum.cu) and is rounded once.
+ * Gradients of tensors that heads share, and dg in 16 bits where a rung adds to what it has written of it. A kernel
+ * writes a gradient per head, in binary32, into the workspace; the sum over each group, in head order, follows
+ * (group_sum.cu) and is rounded once.
  */
 #ifndef GLA_APART_CUH
 #define GLA_APART_CUH
@@ -29,8 +30,8 @@ typedef struct gla_cuda_apart {
  */
 float *gla_cuda_take(size_t *bytes, void *workspace, int64_t numbers);
 
-/* Takes room for all that is wanted and cannot be made in its place. */
-gla_cuda_apart gla_cuda_take_apart(const gla_cuda_problem *p, size_t *bytes, void *workspace);
+/* Takes room for all that is wanted and cannot be made in its place. wide_dg: the rung makes dg in binary32 alone. */
+gla_cuda_apart gla_cuda_take_apart(const gla_cuda_problem *p, bool wide_dg, size_t *bytes, void *workspace);
 
 /* A dense binary32 gradient with H heads. */
 gla_cuda_tensor gla_cuda_tensor_apart(const gla_cuda_problem *p, int gradient, float *at);

@@ -45,9 +45,7 @@ gla_cuda_problem problem_of(session &s, const gla_bench_job &j, uint32_t seed) {
     p.dq = over_tokens(s, j, j.dk, 0, 0, 0);
     p.dk_ = over_tokens(s, j, j.dk, 0, 0, 0);
     p.dv_ = over_tokens(s, j, j.dv, 0, 0, 0);
-    p.dg = p.dq;
-    p.dg.dtype = GLA_CUDA_F32;
-    p.dg.data = random_numbers<float>(s, j.B * j.T * j.H * j.dk, 0, 0, 0);
+    p.dg = over_tokens(s, j, j.dk, 0, 0, 0);
     return p;
 }
 
@@ -73,7 +71,7 @@ void take_workspace(session &s, const gla_cuda_problem &p, gla_cuda_call &call, 
 /* Bytes of one set of buffers. */
 size_t size_of(const gla_bench_job &j) {
     bool back = j.way == GLA_BENCH_BACKWARD || j.way == GLA_BENCH_BOTH;
-    int64_t token = 2 * (3 * j.dk + 2 * j.dv) + (back ? 2 * (2 * j.dk + 2 * j.dv) + 4 * j.dk : 0);
+    int64_t token = 2 * (3 * j.dk + 2 * j.dv) + (back ? 2 * (3 * j.dk + 2 * j.dv) : 0);
     int64_t state = j.way == GLA_BENCH_STEP ? 8 * j.dk * j.dv : 0;
     return (size_t)(j.B * j.H * (j.T * token + state));
 }
@@ -86,6 +84,7 @@ gla_cuda_status gla_cuda_bench(const gla_bench_job *job, gla_bench_times *times,
     gla_cuda_call call = {};
     int sets = (int)std::clamp(COLD / size_of(*job) + 1, (size_t)2, (size_t)SETS);
     call.rung = job->rung;
+    call.grade = job->grade;
     call.segment = job->segment;
     set[0] = problem_of(s, *job, 0);
     take_workspace(s, set[0], call, job->way);

@@ -2,7 +2,8 @@
  *
  * How long the rungs take on this GPU, for `glassbox bench --gpu`: events around calls that are queued one behind the
  * other over rotated buffers, so that none finds its inputs in the L2 cache; and two ceilings of the same run, a copy
- * and a matrix product. Data and gates are bf16: q k v do random in -1..1, log gates in -0.2..0, states in -1..1.
+ * and a matrix product. Data, gates and gradients are bf16: q k v do random in -1..1, log gates in -0.2..0, states in
+ * -1..1.
  */
 #ifndef GLA_BENCH_H
 #define GLA_BENCH_H
@@ -23,6 +24,7 @@ typedef enum gla_bench_way {
 
 typedef struct gla_bench_job {
     gla_cuda_rung rung;
+    gla_cuda_grade grade;
     gla_bench_way way;
     int64_t B, T, H, dk, dv, segment;
     int calls; /* timed, 1 to GLA_BENCH_MOST; fewer if they took more than a second */

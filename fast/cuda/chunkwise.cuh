@@ -8,6 +8,8 @@
  *     G  = e^(leave+enter) dS      dV = Kh G + P^T dO    dS = mid G + Qh^T dO              and back
  *     dP = lower(dO V^T)    dQ = (dO S^T + dP Kh) e^(Gamma-r) s    dK = (V G^T + dP^T Qh) e^(r-Gamma)
  *     dg = row(G A) + suffix sums of Qh dQh - Kh dKh
+ * Of the precise grade P and dP, and Qh and Kh where they meet those or each other, are operands of two parts: what
+ * rounding has lost follows it into the products (reference/gated/operand.h).
  * A channel whose sums leave LIMIT is strong: its operands carry e^Gamma and the decay to the chunk's end, its scores
  * and what hangs on them are made pair by pair (chunkwise_pairs.cuh), for it alone.
  *
@@ -30,9 +32,11 @@
 /* dk: flags in shared memory; dv, for the grid's sake: tiles of both sides are its second dimension. */
 enum { GLA_CHUNKWISE_DK = 256, GLA_CHUNKWISE_DV = 1 << 16 };
 
-size_t gla_cuda_chunkwise_workspace(const gla_cuda_problem *p, bool backward);
-cudaError_t gla_cuda_chunkwise_forward(const gla_cuda_problem *p, float scale, void *workspace, cudaStream_t stream);
-cudaError_t gla_cuda_chunkwise_backward(const gla_cuda_problem *p, float scale, void *workspace, cudaStream_t stream);
+size_t gla_cuda_chunkwise_workspace(const gla_cuda_problem *p, bool precise, bool backward);
+cudaError_t gla_cuda_chunkwise_forward(const gla_cuda_problem *p, bool precise, float scale, void *workspace,
+                                       cudaStream_t stream);
+cudaError_t gla_cuda_chunkwise_backward(const gla_cuda_problem *p, bool precise, float scale, void *workspace,
+                                        cudaStream_t stream);
 
 /* ---- its parts; the gradients they write have H heads ---- */
 
@@ -43,6 +47,8 @@ namespace chunkwise {
 struct memory {
     uint16_t *Qh, *Kh; /* [slots,H,64,dk8] */
     uint16_t *P;       /* [slots,H,64,64] */
+    uint16_t *Ql, *Kl; /* what they lose by rounding: for the precise backward, else NULL */
+    uint16_t *Pl;      /* likewise */
     float *gates;      /* [slots,H,GATES,dk8] */
     uint16_t *S, *G;   /* [slots,H,dk,dv8] as they enter a chunk, from before and from behind */
     int64_t slots, dk8, dv8;
@@ -54,7 +60,8 @@ enum { ENTER, LEAVE, MID, STRONG, GATES };
 enum passes { FORTH, BACK, BOTH };
 
 /* P is left out unless `scores`. */
-cudaError_t make_scores(const gla_cuda_problem *p, const memory &m, float scale, bool scores, cudaStream_t stream);
+cudaError_t make_scores(const gla_cuda_problem *p, const memory &m, float scale, bool precise, bool scores,
+                        cudaStream_t stream);
 /* Writes p's final_state, dinitial_state where they have data. */
 cudaError_t make_states(const gla_cuda_problem *p, const memory &m, passes which, cudaStream_t stream);
 /* o, or, back, dv. */

@@ -6,6 +6,8 @@
  *     dQi = dO S^T      dQh = dQi + dP Kh        dq = (dQh e^(Gamma-r)) s
  *     dKi = V G^T       dKh = dKi + dP^T Qh      dk = dKh e^(r-Gamma)
  *     dg_t = sum_{i>=t} (Qh dQh - Kh dKh)_i + end,     end = row(S G) + sum_i Kh_i dKi_i, in this order
+ * Of the precise grade dP, Kh and Qh have two parts within the chunk, and what rounding has lost follows: dP Kl, then
+ * dPl Kh; the terms of dg are of their wholes. Blocks then have 120 KB of shared memory: not on sm_86 and sm_89.
  * First what goes through the states and dP, 64 columns of dv at a time; then the products within the chunk; then the
  * gates, a thread per channel. Strong channels' columns are replaced at the end (chunkwise_strong.cuh).
  */
@@ -24,7 +26,7 @@ enum { DOT = READERS, SUM = READERS + C }; /* the first of 64 threads that have 
 __device__ inline bool is_reader() { return threadIdx.x < READERS; }
 __device__ inline bool is_among(int first) { return (int)threadIdx.x / C == first / C; }
 
-__device__ inline void fetch(gradients_memory::operands &to, const gla_cuda_problem &p, const memory &m, const chunk &c,
+__device__ inline void fetch(state_operands &to, const gla_cuda_problem &p, const memory &m, const chunk &c,
                              int64_t channel, int64_t column) {
     int64_t state = (c.index * p.dk + channel) * m.dv8 + column;
     load_tokens<ALL>(to.dO, p.d_o, p, c.at, c.first, c.m, column, p.dv);
@@ -34,7 +36,7 @@ __device__ inline void fetch(gradients_memory::operands &to, const gla_cuda_prob
 }
 
 /* x += row(S * G), a row of both tiles, `columns` of them, in ascending order. */
-template <typename T> __device__ inline void add_row_dot(float &x, const gradients_memory::operands &now, int columns) {
+template <typename T> __device__ inline void add_row_dot(float &x, const state_operands &now, int columns) {
     int row = (int)threadIdx.x % C;
 #pragma unroll 4
     for (int j = 0; j < C; j += 8) {
@@ -49,20 +51,24 @@ template <typename T> __device__ inline void add_row_dot(float &x, const gradien
 
 /* What goes through the states: D becomes dQi or dKi; and dP, by the readers. Returns row(S * G) of a DOT thread's
  * channel. */
-template <typename T>
-__device__ inline float through_states(gradients_memory &s, const gla_cuda_problem &p, const memory &m, const chunk &c,
-                                       int64_t channel, tiles::accumulator &D, tiles::accumulator &dP) {
+template <typename T, bool PRECISE>
+__device__ inline float through_states(gradients_memory<PRECISE> &s, const gla_cuda_problem &p, const memory &m,
+                                       const chunk &c, int64_t channel, tiles::accumulator &D, tiles::accumulator &dP) {
     const int steps = (int)((p.dv + C - 1) / C);
     int64_t operands = c.index * C * m.dk8 + channel;
     float dot = 0;
     tiles::load<ALL>(s.Q, m.Qh + operands, m.dk8, C, m.dk8 - channel);
     tiles::load<ALL>(s.K, m.Kh + operands, m.dk8, C, m.dk8 - channel);
+    if constexpr (PRECISE) {
+        tiles::load<ALL>(s.Q_lost, m.Ql + operands, m.dk8, C, m.dk8 - channel);
+        tiles::load<ALL>(s.K_lost, m.Kl + operands, m.dk8, C, m.dk8 - channel);
+    }
     for (int i = 0; i < 2; i++) {
         if (i < steps) fetch(s.stage[i], p, m, c, channel, i * C);
         tiles::commit();
     }
     for (int i = 0; i < steps; i++) {
-        const gradients_memory::operands &now = s.stage[i % 2];
+        const state_operands &now = s.stage[i % 2];
         tiles::wait<1>();
         __syncthreads();
         if (p.dg.data && is_among(DOT)) add_row_dot<T>(dot, now, (int)min((int64_t)C, p.dv - i * C));
@@ -77,19 +83,21 @@ __device__ inline float through_states(gradients_memory &s, const gla_cuda_probl
 }
 
 /* What stands at the end of a mild channel's sum, by the DOT threads. */
-template <typename T> __device__ inline float end_of_sum(const gradients_memory &s, int m, float dot) {
+template <typename T, bool PRECISE>
+__device__ inline float end_of_sum(const gradients_memory<PRECISE> &s, int m, float dot) {
     int j = (int)threadIdx.x % C;
 #pragma unroll 16
     for (int t = 0; t < C; t++) {
-        float next = __fmaf_rn(tiles::at<T>(s.K, t, j), s.late.dK[t][j], dot);
+        float next = __fmaf_rn(whole_K<T>(s, t, j), s.late.dK[t][j], dot);
         if (t < m) dot = next;
     }
     return dot;
 }
 
 /* Gates become Gamma, by the SUM threads; and the gates' factors. */
-__device__ inline void sum_gates(gradients_memory &s, const gla_cuda_problem &p, const memory &m, const chunk &c,
-                                 int64_t channel) {
+template <bool PRECISE>
+__device__ inline void sum_gates(gradients_memory<PRECISE> &s, const gla_cuda_problem &p, const memory &m,
+                                 const chunk &c, int64_t channel) {
     int j = (int)threadIdx.x % C;
     bool there = channel + j < p.dk;
     const float *gates = m.gates + c.index * GATES * m.dk8 + channel + j;
@@ -107,17 +115,35 @@ __device__ inline void sum_gates(gradients_memory &s, const gla_cuda_problem &p,
     }
 }
 
+/* D += dP K, or dP^T Q. */
+template <typename T, bool PRECISE>
+__device__ inline void add_pairs(const gradients_memory<PRECISE> &s, tiles::accumulator &D) {
+    auto add = [&](const uint8_t *dP, const uint8_t *operand) {
+        if (is_reader())
+            tiles::product<T, tiles::ALONG, tiles::ALONG>(D, dP, operand);
+        else
+            tiles::product<T, tiles::ACROSS, tiles::ALONG>(D, dP, operand);
+    };
+    const uint8_t *operand = is_reader() ? s.K : s.Q;
+    add(s.dP, operand);
+    if constexpr (PRECISE) {
+        add(s.dP, is_reader() ? s.K_lost : s.Q_lost);
+        add(s.dP_lost, operand);
+    }
+}
+
 /* dQh or dKh becomes dq or dk, and its buffer a mild channel's terms: what was read, what was written. */
-template <typename T> __device__ inline void weigh_by_gates(gradients_memory &s, tiles::accumulator &D) {
-    const uint8_t *operand = is_reader() ? s.Q : s.K;
+template <typename T, bool PRECISE>
+__device__ inline void weigh_by_gates(gradients_memory<PRECISE> &s, tiles::accumulator &D) {
     float(*terms)[PITCH] = is_reader() ? s.late.dQ : s.late.dK;
     tiles::accumulator term; /* stored after the last load: the compiler keeps their order */
     tiles::each([&](int row, int column, int n, int h) {
 #pragma unroll
         for (int e = 0; e < 2; e++) {
             float sum = s.late.Gamma[row][column + e], r = s.late.enter[column + e];
-            term[n][h + e] = __fmul_rn(tiles::at<T>(operand, row, column + e), D[n][h + e]);
-            D[n][h + e] = __fmul_rn(D[n][h + e], decay(is_reader() ? __fsub_rn(sum, r) : __fsub_rn(r, sum)));
+            float operand = is_reader() ? whole_Q<T>(s, row, column + e) : whole_K<T>(s, row, column + e);
+            term[n][h + e] = __fmul_rn(operand, D[n][h + e]);
+            D[n][h + e] = __fmul_rn(D[n][h + e], exponential(is_reader() ? __fsub_rn(sum, r) : __fsub_rn(r, sum)));
         }
     });
     const uint32_t strong[2] = {s.late.strong[0], s.late.strong[1]};
@@ -128,11 +154,13 @@ template <typename T> __device__ inline void weigh_by_gates(gradients_memory &s,
     });
 }
 
-__device__ inline void store_gate_gradients(const gradients_memory &s, const gla_cuda_problem &p, const chunk &c,
-                                            int64_t channel, float end) {
+template <bool PRECISE>
+__device__ inline void store_gate_gradients(const gradients_memory<PRECISE> &s, const gla_cuda_problem &p,
+                                            const chunk &c, int64_t channel, float end) {
     int j = (int)threadIdx.x % C;
     if (channel + j >= p.dk || is_strong(s.late.strong, j)) return;
-    float *to = (float *)p.dg.data + tokens::row_of(p.dg, p, c.at, c.first) + channel + j, sum = end;
+    int64_t to = tokens::row_of(p.dg, p, c.at, c.first) + channel + j;
+    float sum = end;
     for (int last = C - 1; last >= 0; last -= BATCH) {
         float term[BATCH];
 #pragma unroll
@@ -141,16 +169,16 @@ __device__ inline void store_gate_gradients(const gradients_memory &s, const gla
         for (int t = 0; t < BATCH; t++) {
             if (last - t >= c.m) continue;
             sum = __fadd_rn(term[t], sum);
-            to[(last - t) * p.dg.stride[1]] = sum;
+            tokens::store(p.dg, to + (last - t) * p.dg.stride[1], sum);
         }
     }
 }
 
-template <typename T>
-__global__ void __launch_bounds__(ALL, 2)
+template <typename T, bool PRECISE>
+__global__ void __launch_bounds__(ALL, PRECISE ? 1 : 2)
     gradients(const __grid_constant__ gla_cuda_problem p, const __grid_constant__ memory m, float scale) {
     extern __shared__ __align__(16) uint8_t raw[];
-    gradients_memory &s = *(gradients_memory *)raw;
+    auto &s = *(gradients_memory<PRECISE> *)raw;
     const chunk c = chunk_of(p);
     if (c.m < 1) return;
     const int64_t channel = (int64_t)blockIdx.y * C;
@@ -168,6 +196,13 @@ __global__ void __launch_bounds__(ALL, 2)
             dP[n][h + 1] = column + 1 <= row && row < c.m ? dP[n][h + 1] : 0;
         });
         tiles::put<T>(s.dP, dP);
+        if constexpr (PRECISE) {
+            tiles::each([&](int, int, int n, int h) {
+                dP[n][h] = tiles::lost<T>(dP[n][h]);
+                dP[n][h + 1] = tiles::lost<T>(dP[n][h + 1]);
+            });
+            tiles::put<T>(s.dP_lost, dP);
+        }
     }
     if (gates) { /* the stages are nobody's any more */
         float(*inter)[PITCH] = is_reader() ? s.late.dQ : s.late.dK;
@@ -179,10 +214,7 @@ __global__ void __launch_bounds__(ALL, 2)
         if (is_among(DOT)) s.late.dot[j] = dot;
     }
     __syncthreads();
-    if (is_reader())
-        tiles::product<T, tiles::ALONG, tiles::ALONG>(D, s.dP, s.K);
-    else
-        tiles::product<T, tiles::ACROSS, tiles::ALONG>(D, s.dP, s.Q);
+    add_pairs<T>(s, D);
     const float end = gates && is_among(DOT) ? end_of_sum<T>(s, c.m, dot) : 0;
     if (gates && is_among(SUM)) sum_gates(s, p, m, c, channel);
     __syncthreads();
@@ -200,20 +232,26 @@ __global__ void __launch_bounds__(ALL, 2)
         if (is_strong(s.late.strong, i)) replace_strong<T>(s, p, c, channel, i, scale);
 }
 
-template <typename T> cudaError_t launch(const gla_cuda_problem *p, const memory &m, float scale, cudaStream_t stream) {
-    cudaError_t e =
-        cudaFuncSetAttribute(gradients<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)sizeof(gradients_memory));
+template <typename T, bool PRECISE>
+cudaError_t launch(const gla_cuda_problem *p, const memory &m, float scale, cudaStream_t stream) {
+    const int bytes = (int)sizeof(gradients_memory<PRECISE>);
+    auto kernel = gradients<T, PRECISE>;
+    cudaError_t e = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
     if (e != cudaSuccess) return e;
     dim3 grid((unsigned)(m.slots * p->H), (unsigned)((p->dk + C - 1) / C));
-    gradients<T><<<grid, ALL, sizeof(gradients_memory), stream>>>(*p, m, scale);
+    kernel<<<grid, ALL, (size_t)bytes, stream>>>(*p, m, scale);
     return cudaGetLastError();
+}
+
+template <typename T> cudaError_t either(const gla_cuda_problem *p, const memory &m, float scale, cudaStream_t stream) {
+    return m.Ql ? launch<T, true>(p, m, scale, stream) : launch<T, false>(p, m, scale, stream);
 }
 
 } // namespace
 
 cudaError_t make_gradients(const gla_cuda_problem *p, const memory &m, float scale, cudaStream_t stream) {
-    return p->q.dtype == GLA_CUDA_F16 ? launch<__half>(p, m, scale, stream)
-                                      : launch<__nv_bfloat16>(p, m, scale, stream);
+    return p->q.dtype == GLA_CUDA_F16 ? either<__half>(p, m, scale, stream)
+                                      : either<__nv_bfloat16>(p, m, scale, stream);
 }
 
 } // namespace chunkwise

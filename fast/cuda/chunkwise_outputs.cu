@@ -3,7 +3,8 @@
  * Chunkwise, last pass: what is read of the states, every chunk by itself.
  *
  *     forth   O  = Qh S + P V          back   dV = Kh G + P^T dO
- * Either is a row of tiles times a column of tiles: slabs of 64 channels first, the chunk's own tokens last.
+ * Either is a row of tiles times a column of tiles: slabs of 64 channels first, the chunk's own tokens last; back and
+ * of the precise grade these twice, with what P has lost by rounding.
  */
 #include "chunkwise_parts.cuh"
 
@@ -29,7 +30,7 @@ __device__ inline void fetch(outputs_memory::operands &to, const gla_cuda_proble
                     m.dv8 - column);
         return;
     }
-    tiles::load(to.A, m.P + c.index * C * C, C, C, C);
+    tiles::load(to.A, (row < p.dk + C ? m.P : m.Pl) + c.index * C * C, C, C, C);
     load_tokens(to.B, BACK ? p.d_o : p.v, p, c.at, c.first, c.m, column, p.dv);
 }
 
@@ -41,26 +42,26 @@ __global__ void __launch_bounds__(tiles::THREADS)
     const chunk c = chunk_of(p);
     if (c.m < 1) return;
     const int64_t column = (int64_t)blockIdx.y * C;
-    const int slabs = (int)((p.dk + C - 1) / C);
+    const int slabs = (int)((p.dk + C - 1) / C), last = slabs + (BACK && m.Pl ? 1 : 0);
     tiles::accumulator O;
     tiles::zero(O);
     for (int i = 0; i < STAGES - 1; i++) {
-        if (i <= slabs) fetch<BACK>(s.stage[i], p, m, c, i, column);
+        if (i <= last) fetch<BACK>(s.stage[i], p, m, c, i, column);
         tiles::commit();
     }
-    for (int i = 0; i <= slabs; i++) {
+    for (int i = 0; i <= last; i++) {
         tiles::wait<STAGES - 2>();
         __syncthreads();
-        if (i + STAGES - 1 <= slabs) fetch<BACK>(s.stage[(i + STAGES - 1) % STAGES], p, m, c, i + STAGES - 1, column);
+        if (i + STAGES - 1 <= last) fetch<BACK>(s.stage[(i + STAGES - 1) % STAGES], p, m, c, i + STAGES - 1, column);
         tiles::commit();
         const outputs_memory::operands &now = s.stage[i % STAGES];
-        if (BACK && i == slabs)
+        if (BACK && i >= slabs)
             tiles::product<T, tiles::ACROSS, tiles::ALONG>(O, now.A, now.B);
         else
             tiles::product<T, tiles::ALONG, tiles::ALONG>(O, now.A, now.B);
     }
     /* The stage after the last one is nobody's any more: the last barrier came after its product. */
-    store_tokens<T>(BACK ? p.dv_ : p.o, p, c, column, p.dv, O, s.stage[(slabs + 1) % STAGES].A);
+    store_tokens<T>(BACK ? p.dv_ : p.o, p, c, column, p.dv, O, s.stage[(last + 1) % STAGES].A);
 }
 
 template <bool BACK, typename T> cudaError_t launch(const gla_cuda_problem *p, const memory &m, cudaStream_t stream) {

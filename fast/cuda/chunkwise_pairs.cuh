@@ -34,7 +34,7 @@ __device__ inline void take_channel(pairs &x, const gla_cuda_problem &p, const c
 #pragma unroll 4
         for (int i = t + 1; i < c.m; i++) {
             s = __fadd_rn(s, x.g[i]);
-            x.D[i][t] = decay(s);
+            x.D[i][t] = exponential(s);
         }
     }
     __syncthreads();

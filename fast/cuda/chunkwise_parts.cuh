@@ -12,6 +12,8 @@
 
 namespace chunkwise {
 
+using ptx::exponential;
+
 enum { C = stored::CHUNK };
 static_assert((int)C == (int)tiles::SIDE, "a chunk is as high as a tile");
 
@@ -20,9 +22,6 @@ static_assert((int)C == (int)tiles::SIDE, "a chunk is as high as a tile");
 template <typename T> __device__ inline float limit_of();
 template <> __device__ inline float limit_of<__nv_bfloat16>() { return 76; }
 template <> __device__ inline float limit_of<__half>() { return 11; }
-
-/* e^x as the number systems sm_90:bf16 and sm_90:f16 make it. */
-__device__ inline float decay(float x) { return ptx::ex2(__fmul_rn(x, 1.442695040888963f)); /* 0x3fb8aa3b */ }
 
 struct chunk {
     tokens::place at;

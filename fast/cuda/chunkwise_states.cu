@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(tiles::THREADS, 3)
         float factor[2], mid[2];
         for (int h = 0; h < 2; h++) {
             float near = now.gates[0][row + 8 * h];
-            factor[h] = decay(n == 0 ? near : __fadd_rn(left[h], near));
+            factor[h] = exponential(n == 0 ? near : __fadd_rn(left[h], near));
             left[h] = now.gates[1][row + 8 * h];
             mid[h] = now.gates[2][row + 8 * h];
         }
@@ -133,7 +133,7 @@ __global__ void __launch_bounds__(tiles::THREADS, 3)
         tiles::product<T, tiles::ACROSS, tiles::ALONG>(S, now.X, now.Y);
     }
     if (!w.end->data) return;
-    const float f[2] = {decay(left[0]), decay(left[1])};
+    const float f[2] = {exponential(left[0]), exponential(left[1])};
     if (x.chunks > 0) scale_rows(S, f);
     each_of(p, x, *w.end, [&](float *at, int n, int e) { *at = S[n][e]; });
 }

@@ -15,13 +15,18 @@ namespace chunkwise {
 
 enum { PITCH = C + 8 }; /* floats: neighbouring rows of a fragment meet in no bank */
 
-struct gradients_memory {
+/* Of the precise grade: what these have lost by rounding. */
+template <bool PRECISE> struct lost_tiles {};
+template <> struct lost_tiles<true> { uint8_t dP_lost[tiles::BYTES], K_lost[tiles::BYTES], Q_lost[tiles::BYTES]; };
+
+struct state_operands {
+    uint8_t dO[tiles::BYTES], V[tiles::BYTES], S[tiles::BYTES], G[tiles::BYTES];
+};
+
+template <bool PRECISE> struct gradients_memory : lost_tiles<PRECISE> {
     uint8_t dP[tiles::BYTES], K[tiles::BYTES], Q[tiles::BYTES]; /* rounded; Kh, Qh */
-    struct operands {
-        uint8_t dO[tiles::BYTES], V[tiles::BYTES], S[tiles::BYTES], G[tiles::BYTES];
-    };
     union {
-        operands stage[2];
+        state_operands stage[2];
         struct {
             float Gamma[C][PITCH];
             float dQ[C][PITCH], dK[C][PITCH]; /* dQi, dKi; then the terms of a mild channel's dg */
@@ -34,50 +39,73 @@ struct gradients_memory {
         } late;
     };
 };
-static_assert(sizeof(gradients_memory) <= 99 * 1024, "what a block can have on sm_86");
+static_assert(sizeof(gradients_memory<false>) <= 99 * 1024, "what a block can have on sm_86");
+static_assert(sizeof(gradients_memory<true>) <= 163 * 1024, "what a block can have on sm_80");
+
+/* An element of dP, Kh, Qh: both its parts, where there are two. */
+template <typename T, bool PRECISE>
+__device__ inline float whole_dP(const gradients_memory<PRECISE> &s, int row, int column) {
+    float x = tiles::at<T>(s.dP, row, column);
+    if constexpr (PRECISE) x = __fadd_rn(x, tiles::at<T>(s.dP_lost, row, column));
+    return x;
+}
+template <typename T, bool PRECISE>
+__device__ inline float whole_K(const gradients_memory<PRECISE> &s, int row, int column) {
+    float x = tiles::at<T>(s.K, row, column);
+    if constexpr (PRECISE) x = __fadd_rn(x, tiles::at<T>(s.K_lost, row, column));
+    return x;
+}
+template <typename T, bool PRECISE>
+__device__ inline float whole_Q(const gradients_memory<PRECISE> &s, int row, int column) {
+    float x = tiles::at<T>(s.Q, row, column);
+    if constexpr (PRECISE) x = __fadd_rn(x, tiles::at<T>(s.Q_lost, row, column));
+    return x;
+}
 
 __device__ inline bool is_strong(const uint32_t (&bits)[2], int channel) {
     return bits[channel / 32] >> channel % 32 & 1;
 }
 
 /* dq_i, by thread i. */
-template <typename T>
-__device__ inline float read_pairs(const gradients_memory &s, const pairs &x, int i, int channel, float scale) {
-    float z = __fmul_rn(s.late.dQ[i][channel], decay(s.late.Gamma[i][channel]));
-    for (int j = 0; j <= i; j++) z = __fmaf_rn(tiles::at<T>(s.dP, i, j), __fmul_rn(x.k[j], x.D[i][j]), z);
+template <typename T, bool PRECISE>
+__device__ inline float read_pairs(const gradients_memory<PRECISE> &s, const pairs &x, int i, int channel,
+                                   float scale) {
+    float z = __fmul_rn(s.late.dQ[i][channel], exponential(s.late.Gamma[i][channel]));
+    for (int j = 0; j <= i; j++) z = __fmaf_rn(whole_dP<T>(s, i, j), __fmul_rn(x.k[j], x.D[i][j]), z);
     return __fmul_rn(z, scale);
 }
 
 /* dk_j, by thread j. */
-template <typename T>
-__device__ inline float written_pairs(const gradients_memory &s, const pairs &x, int j, int channel, int m) {
+template <typename T, bool PRECISE>
+__device__ inline float written_pairs(const gradients_memory<PRECISE> &s, const pairs &x, int j, int channel, int m) {
     float delta = 0;
     for (int t = m - 1; t > j; t--) delta = __fadd_rn(x.g[t], delta);
-    float w = __fmul_rn(s.late.dK[j][channel], decay(delta));
-    for (int i = j; i < m; i++) w = __fmaf_rn(tiles::at<T>(s.dP, i, j), __fmul_rn(x.sq[i], x.D[i][j]), w);
+    float w = __fmul_rn(s.late.dK[j][channel], exponential(delta));
+    for (int i = j; i < m; i++) w = __fmaf_rn(whole_dP<T>(s, i, j), __fmul_rn(x.sq[i], x.D[i][j]), w);
     return w;
 }
 
 /* Column j of D becomes W_rj for r > j. */
-template <typename T> __device__ inline void cross_boundaries(const gradients_memory &s, pairs &x, int j, int m) {
+template <typename T, bool PRECISE>
+__device__ inline void cross_boundaries(const gradients_memory<PRECISE> &s, pairs &x, int j, int m) {
     float W = 0;
     for (int r = m - 1; r > j; r--) {
-        float t = __fmul_rn(__fmul_rn(tiles::at<T>(s.dP, r, j), __fmul_rn(x.k[j], x.D[r][j])), x.sq[r]);
+        float t = __fmul_rn(__fmul_rn(whole_dP<T>(s, r, j), __fmul_rn(x.k[j], x.D[r][j])), x.sq[r]);
         W = r == m - 1 ? t : __fadd_rn(t, W);
         x.D[r][j] = W;
     }
 }
 
 /* dg_r, by thread r. */
-template <typename T>
-__device__ inline float gate_pairs(const gradients_memory &s, const pairs &x, int r, int channel, int m) {
+template <typename T, bool PRECISE>
+__device__ inline float gate_pairs(const gradients_memory<PRECISE> &s, const pairs &x, int r, int channel, int m) {
     float read = 0, written = 0, dg = 0;
     for (int i = m - 1; i >= r; i--) {
-        float term = __fmul_rn(tiles::at<T>(s.Q, i, channel), s.late.dQ[i][channel]);
+        float term = __fmul_rn(whole_Q<T>(s, i, channel), s.late.dQ[i][channel]);
         read = i == m - 1 ? term : __fadd_rn(term, read);
     }
     for (int j = 0; j < r; j++)
-        written = __fadd_rn(written, __fmul_rn(tiles::at<T>(s.K, j, channel), s.late.dK[j][channel]));
+        written = __fadd_rn(written, __fmul_rn(whole_K<T>(s, j, channel), s.late.dK[j][channel]));
     dg = __fadd_rn(__fadd_rn(dg, read), written);
     dg = __fadd_rn(dg, __fmul_rn(s.late.mid[channel], s.late.dot[channel]));
     for (int j = 0; j < r; j++) dg = __fadd_rn(dg, x.D[r][j]);
@@ -85,9 +113,9 @@ __device__ inline float gate_pairs(const gradients_memory &s, const pairs &x, in
 }
 
 /* For the whole block: column `channel` of the slab from `first` on, over what stands there. */
-template <typename T>
-__device__ inline void replace_strong(gradients_memory &s, const gla_cuda_problem &p, const chunk &c, int64_t first,
-                                      int channel, float scale) {
+template <typename T, bool PRECISE>
+__device__ inline void replace_strong(gradients_memory<PRECISE> &s, const gla_cuda_problem &p, const chunk &c,
+                                      int64_t first, int channel, float scale) {
     pairs &x = s.late.pairs;
     int t = (int)threadIdx.x % C;
     bool reader = threadIdx.x / C == 0, writer = threadIdx.x / C == 1, there = t < c.m;

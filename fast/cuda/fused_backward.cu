@@ -30,7 +30,7 @@ static layout layout_of(const gla_cuda_problem *p, void *workspace) {
         l.states = (__nv_bfloat16 *)gla_cuda_take(&l.bytes, workspace, numbers);
         l.adjoints = (__nv_bfloat16 *)gla_cuda_take(&l.bytes, workspace, numbers);
     }
-    l.apart = gla_cuda_take_apart(p, &l.bytes, workspace);
+    l.apart = gla_cuda_take_apart(p, false, &l.bytes, workspace);
     return l;
 }
 
@@ -38,11 +38,12 @@ static layout layout_of(const gla_cuda_problem *p, void *workspace) {
 
 size_t gla_cuda_fused_backward_workspace(const gla_cuda_problem *p) { return fused_backward::layout_of(p, NULL).bytes; }
 
-cudaError_t gla_cuda_fused_backward(const gla_cuda_problem *p, float scale, void *workspace, cudaStream_t stream) {
+cudaError_t gla_cuda_fused_backward(const gla_cuda_problem *p, bool precise, float scale, void *workspace,
+                                    cudaStream_t stream) {
     fused_backward::layout l = fused_backward::layout_of(p, workspace);
     gla_cuda_problem apart = gla_cuda_problem_apart(p, &l.apart);
     cudaError_t e = gla_cuda_fused_states(&apart, scale, l.states, l.adjoints, l.slots, stream);
     if (e == cudaSuccess && fused_backward::wants_chunks(p))
-        e = gla_cuda_fused_gradients(&apart, scale, l.states, l.adjoints, l.slots, stream);
+        e = gla_cuda_fused_gradients(&apart, precise, scale, l.states, l.adjoints, l.slots, stream);
     return e == cudaSuccess ? gla_cuda_sum_apart(p, &l.apart, stream) : e;
 }

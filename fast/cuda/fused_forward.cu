@@ -13,6 +13,7 @@
  *                their running sums, ahead of everybody
  *     prep x T   chunks in turn: Qh and Kh over q and k in place; then P
  *     state x G  S^T [64 dv, dk] in the accumulators of matrix products: S = f S; O^T = S^T Qh^T + V^T P^T; S += V^T Kh
+ * Of the precise grade prep makes Qh and Kh in two parts (gated/operand.h), and P of both; states read the first.
  * Bits: every product is a chain of 16-token (or 16-channel) blocks in ascending order; every conversion rounds to
  * nearest. Rows of a tile outside the step are zeros, which leave an accumulator as it is.
  */
@@ -40,9 +41,10 @@ __device__ void load(const gla_cuda_problem &p, const maps &maps, const place &a
             ptx::load_box(ptx::shared_address(to), maps.g, 0, g, at.first + gates * C, at.b, landed);
             gates++;
         }
-        if (tiles < chunks && has_passed(m.freed, tiles - Plan::QK)) {
-            auto &to = m.qk[tiles % Plan::QK];
-            uint32_t landed = ptx::shared_address(&m.landed[tiles % Plan::QK]);
+        if (tiles < chunks &&
+            (Plan::PRECISE ? has_passed(m.spent, tiles - Plan::RAW) : has_passed(m.freed, tiles - Plan::QK))) {
+            auto &to = landing_of(m, tiles);
+            uint32_t landed = ptx::shared_address(&m.landed[tiles % Plan::LANDING]);
             int token = at.first + tiles * C;
             ptx::barrier_expect(landed, (Plan::OUTPUT ? 2 : 1) * sizeof to.k);
             for (int i = 0; i < Plan::PANELS; i++) {
@@ -128,7 +130,7 @@ __global__ void join(const __grid_constant__ gla_cuda_problem p, const __grid_co
         p.initial_state.data ? state_at(p.initial_state, p, at)[i / p.dv * p.initial_state.stride[2] + i % p.dv] : 0;
     for (int s = 0; s + 1 < cut.count && (s + 1) * cut.L < at.length; s++) {
         float *U = slot_of(p, cut, at, s) + i;
-        float D = decay(cut.decays[((at.n * p.H + at.h) * (cut.count - 1) + s) * p.dk + i / p.dv]);
+        float D = exponential(cut.decays[((at.n * p.H + at.h) * (cut.count - 1) + s) * p.dk + i / p.dv]);
         *U = S = __fadd_rn(__fmul_rn(D, S), *U);
     }
 }
@@ -150,7 +152,7 @@ static bool narrow_blocks(const gla_cuda_problem *p, const segments &cut) {
     return p->N * p->H * cut.count * ((p->dv + 127) / 128) < 100;
 }
 
-template <int DK, typename Gate>
+template <int DK, typename Gate, bool PRECISE>
 cudaError_t run(const gla_cuda_problem *p, const segments &cut, float scale, cudaStream_t stream) {
     maps maps;
     CUresult made = tensor_map(&maps.q, p->q, *p, p->dk, 64, true);
@@ -167,15 +169,22 @@ cudaError_t run(const gla_cuda_problem *p, const segments &cut, float scale, cud
         e = cudaGetLastError();
         if (e != cudaSuccess) return e;
     }
-    return narrow_blocks(p, cut) ? launch<plan<true, DK, 1, Gate>>(p, maps, cut, scale, stream)
-                                 : launch<plan<true, DK, 2, Gate>>(p, maps, cut, scale, stream);
+    return narrow_blocks(p, cut) ? launch<plan<true, DK, 1, Gate, PRECISE>>(p, maps, cut, scale, stream)
+                                 : launch<plan<true, DK, 2, Gate, PRECISE>>(p, maps, cut, scale, stream);
 }
 
-template <typename Gate>
+template <typename Gate, bool PRECISE>
 cudaError_t run_gates(const gla_cuda_problem *p, const segments &cut, float scale, cudaStream_t stream) {
-    return p->dk <= 64    ? run<64, Gate>(p, cut, scale, stream)
-           : p->dk <= 128 ? run<128, Gate>(p, cut, scale, stream)
-                          : run<256, Gate>(p, cut, scale, stream);
+    return p->dk <= 64    ? run<64, Gate, PRECISE>(p, cut, scale, stream)
+           : p->dk <= 128 ? run<128, Gate, PRECISE>(p, cut, scale, stream)
+                          : run<256, Gate, PRECISE>(p, cut, scale, stream);
+}
+
+template <bool PRECISE>
+cudaError_t run_grade(const gla_cuda_problem *p, const segments &cut, float scale, cudaStream_t stream) {
+    bool narrow = p->g.data && p->g.dtype == GLA_CUDA_BF16;
+    return narrow ? run_gates<__nv_bfloat16, PRECISE>(p, cut, scale, stream)
+                  : run_gates<float, PRECISE>(p, cut, scale, stream);
 }
 
 static int64_t segments_of(const gla_cuda_problem *p, int64_t L) { return L > 0 && p->T > L ? (p->T + L - 1) / L : 1; }
@@ -189,12 +198,10 @@ size_t gla_cuda_fused_workspace(const gla_cuda_problem *p, int64_t segment) {
     return fused::rounded_up(slots * p->dk * p->dv * 4) + fused::rounded_up(slots * p->dk * 4);
 }
 
-cudaError_t gla_cuda_fused_forward(const gla_cuda_problem *p, float scale, int64_t segment, void *workspace,
-                                   cudaStream_t stream) {
+cudaError_t gla_cuda_fused_forward(const gla_cuda_problem *p, bool precise, float scale, int64_t segment,
+                                   void *workspace, cudaStream_t stream) {
     int64_t count = fused::segments_of(p, segment), slots = p->N * p->H * (count - 1);
     float *states = (float *)workspace, *decays = states + fused::rounded_up(slots * p->dk * p->dv * 4) / 4;
     fused::segments cut = {(int)segment, (int)count, states, decays};
-    bool narrow = p->g.data && p->g.dtype == GLA_CUDA_BF16;
-    return narrow ? fused::run_gates<__nv_bfloat16>(p, cut, scale, stream)
-                  : fused::run_gates<float>(p, cut, scale, stream);
+    return precise ? fused::run_grade<true>(p, cut, scale, stream) : fused::run_grade<false>(p, cut, scale, stream);
 }

@@ -21,8 +21,8 @@ template <int DK, typename Gate> __device__ inline void clear_gates(Gate *g, int
 }
 
 /* last and strong, from the whole sum. */
-template <int DK, typename Gate>
-__device__ inline void judge(chunk_memory<DK, Gate> &m, int channel, const running &z) {
+template <int DK, typename Gate, bool PRECISE>
+__device__ inline void judge(chunk_memory<DK, Gate, PRECISE> &m, int channel, const running &z) {
     m.last[channel] = z.sum.x;
     m.last[channel + 1] = z.sum.y;
     /* a sum that is NaN stays NaN, and `greatest` does not show it */
@@ -48,29 +48,52 @@ template <int DK> __device__ inline __nv_bfloat16 *element8(const uint8_t *tile,
     return (__nv_bfloat16 *)((uint8_t *)tile + channel / 64 * PANEL + t * 128 + i * 128 + in_row);
 }
 
-/* q becomes Qm, k becomes Kh. */
-template <int DK, typename Gate> __device__ inline void prepare(chunk_memory<DK, Gate> &m, float scale, int rows) {
+/* The same of what a tile has lost, if it is kept. */
+template <int DK> __device__ inline __nv_bfloat16 *lost8(const uint8_t *lost, int t, int i, int channel) {
+    return lost ? element8<DK>(lost, t, i, channel) : NULL;
+}
+
+/* Two neighbours of an operand: both its parts. */
+template <int DK> __device__ inline pair whole8(const uint8_t *tile, const uint8_t *lost, int t, int i, int channel) {
+    pair x = pair_of(element8<DK>(tile, t, i, channel));
+    if (!lost) return x;
+    pair rest = pair_of(element8<DK>(lost, t, i, channel));
+    return {__fadd_rn(x.x, rest.x), __fadd_rn(x.y, rest.y)};
+}
+
+/* q becomes Qm, k becomes Kh. Loads come before stores, here and below: the compiler keeps their order. */
+template <int DK, typename Gate, bool PRECISE>
+__device__ inline void prepare(chunk_memory<DK, Gate, PRECISE> &m, float scale, int rows) {
     share mine = share_of<DK>();
     running z = sum_before<DK>(m.g, mine.channel, mine.first);
     if (mine.first + mine.tokens == C) {
         running whole = z;
 #pragma unroll 8
-        for (int t = mine.first; t < C; t++) add_gate<DK>(whole, m.g, mine.channel, t);
+        for (int t = mine.first; t < C; t++) add_gate(whole, pair_of(m.g + t * DK + mine.channel));
         judge(m, mine.channel, whole);
     }
     ptx::group_sync(BAR_CHUNK, CHUNK_THREADS);
     pair half = half_of(pair_of(m.last + mine.channel));
     bool x = is_strong(m, mine.channel), y = is_strong(m, mine.channel + 1);
+    uint8_t *lost_q = lost_of(m, m.q), *lost_k = lost_of(m, m.k);
     for (int t = mine.first; t < mine.first + mine.tokens; t += 8) {
+        pair q8[8], k8[8], g8[8];
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            add_gate<DK>(z, m.g, mine.channel, t + i);
-            factors at = factors_of(z.sum, half);
+            q8[i] = pair_of(element8<DK>(m.q, t, i, mine.channel));
+            k8[i] = pair_of(element8<DK>(m.k, t, i, mine.channel));
+            g8[i] = pair_of(m.g + (t + i) * DK + mine.channel);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
             __nv_bfloat16 *q_at = element8<DK>(m.q, t, i, mine.channel), *k_at = element8<DK>(m.k, t, i, mine.channel);
-            pair q = pair_of(q_at), k = pair_of(k_at);
+            pair q = q8[i], k = k8[i];
+            add_gate(z, g8[i]);
+            factors at = factors_of(z.sum, half);
             q = {__fmul_rn(__fmul_rn(q.x, scale), at.into.x), __fmul_rn(__fmul_rn(q.y, scale), at.into.y)};
-            put(q_at, x ? 0 : q.x, y ? 0 : q.y);
-            put(k_at, x ? k.x : __fmul_rn(k.x, at.out.x), y ? k.y : __fmul_rn(k.y, at.out.y));
+            put_parts(q_at, lost8<DK>(lost_q, t, i, mine.channel), x ? 0 : q.x, y ? 0 : q.y);
+            put_parts(k_at, lost8<DK>(lost_k, t, i, mine.channel), x ? k.x : __fmul_rn(k.x, at.out.x),
+                      y ? k.y : __fmul_rn(k.y, at.out.y));
         }
     }
     if (!any_strong(m)) {
@@ -83,8 +106,8 @@ template <int DK, typename Gate> __device__ inline void prepare(chunk_memory<DK,
 }
 
 /* dot + row(S*G) over the panel's columns, for the thread's channel. */
-template <int DK, typename Gate>
-__device__ inline float add_row_dot(float dot, const chunk_memory<DK, Gate> &m, int channel, int columns) {
+template <int DK, typename Gate, bool PRECISE>
+__device__ inline float add_row_dot(float dot, const chunk_memory<DK, Gate, PRECISE> &m, int channel, int columns) {
     int pieces = min(columns, 64) / 8;
 #pragma unroll 2
     for (int piece = 0; piece < pieces; piece++) {
@@ -100,14 +123,17 @@ __device__ inline float add_row_dot(float dot, const chunk_memory<DK, Gate> &m, 
     return dot;
 }
 
-/* row(G*A) = row(S*G) + sum_i Kh_i dKi_i, for the thread's channel. */
-template <int DK, typename Gate>
-__device__ inline float add_written(float end, chunk_memory<DK, Gate> &m, const float *dKi, int channel, int rows) {
+/* row(G*A) = row(S*G) + sum_i Kh_i dKi_i, for the thread's channel; Kh whole. */
+template <int DK, typename Gate, bool PRECISE>
+__device__ inline float add_written(float end, chunk_memory<DK, Gate, PRECISE> &m, const float *dKi, int channel,
+                                    int rows) {
+    const uint8_t *lost = lost_of(m, m.k);
     for (int t = 0; t < rows; t += 8) {
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            float with =
-                __fmaf_rn((float)*element8<DK>(m.k, t, i, channel), dKi[t * DK + wide_at<DK>(i, channel)], end);
+            float K = (float)*element8<DK>(m.k, t, i, channel);
+            if (lost) K = __fadd_rn(K, (float)*element8<DK>(lost, t, i, channel));
+            float with = __fmaf_rn(K, dKi[t * DK + wide_at<DK>(i, channel)], end);
             end = t + i < rows ? with : end;
         }
     }
@@ -115,22 +141,35 @@ __device__ inline float add_written(float end, chunk_memory<DK, Gate> &m, const 
 }
 
 /* dq and dk of mild channels from dQh and dKh of the N channels from `from` on, f32 [C,N]; dKh becomes Qh*dQh -
- * Kh*dKh. A thread's two channels; SIMPLE: a whole chunk, 16 bits, nothing strong, no odd channel. */
-template <bool SIMPLE, int N, int DK, typename Gate>
-__device__ inline void finish_share(const chunk_memory<DK, Gate> &m, float scale, share mine, int channel,
+ * Kh*dKh, of whole operands. A thread's two channels; SIMPLE: a whole chunk, 16 bits, nothing strong, no odd channel.
+ */
+template <bool SIMPLE, int N, int DK, typename Gate, bool PRECISE>
+__device__ inline void finish_share(const chunk_memory<DK, Gate, PRECISE> &m, float scale, share mine, int channel,
                                     gradient_rows &dq, gradient_rows &dk, const float *dQh, float *dKh) {
     running z = sum_before<DK>(m.g, channel, mine.first);
     pair half = half_of(pair_of(m.last + channel));
     int rows = m.at.length;
-    for (int t = mine.first; t < mine.first + mine.tokens && t < rows; t += 8) {
+    const int BATCH = 4;
+#pragma unroll 1
+    for (int t = mine.first; t < mine.first + mine.tokens && t < rows; t += BATCH) {
+        pair g[BATCH], Qs[BATCH], Ks[BATCH];
+        float2 dQs[BATCH], dKs[BATCH];
+        int in8 = t % 8, t8 = t - in8;
 #pragma unroll
-        for (int i = 0; i < 8; i++) {
-            add_gate<DK>(z, m.g, channel, t + i);
+        for (int i = 0; i < BATCH; i++) {
+            g[i] = pair_of(m.g + (t + i) * DK + channel);
+            Qs[i] = whole8<DK>(m.q, lost_of(m, m.q), t8, in8 + i, channel);
+            Ks[i] = whole8<DK>(m.k, lost_of(m, m.k), t8, in8 + i, channel);
+            dQs[i] = *(const float2 *)(dQh + t * N + wide_at<N>(i, mine.channel));
+            dKs[i] = *(const float2 *)(dKh + t * N + wide_at<N>(i, mine.channel));
+        }
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) {
+            add_gate(z, g[i]);
             if (!SIMPLE && t + i >= rows) break;
             factors with = factors_of(z.sum, half);
             float *dK_at = dKh + t * N + wide_at<N>(i, mine.channel);
-            pair dQ = pair_of(dQh + t * N + wide_at<N>(i, mine.channel)), dK = pair_of(dK_at);
-            pair Q = pair_of(element8<DK>(m.q, t, i, channel)), K = pair_of(element8<DK>(m.k, t, i, channel));
+            pair dQ = {dQs[i].x, dQs[i].y}, dK = {dKs[i].x, dKs[i].y}, Q = Qs[i], K = Ks[i];
             dq.put<SIMPLE>(
                 {__fmul_rn(__fmul_rn(dQ.x, with.into.x), scale), __fmul_rn(__fmul_rn(dQ.y, with.into.y), scale)});
             dk.put<SIMPLE>({__fmul_rn(dK.x, with.out.x), __fmul_rn(dK.y, with.out.y)});
@@ -139,9 +178,9 @@ __device__ inline void finish_share(const chunk_memory<DK, Gate> &m, float scale
         }
     }
 }
-template <int N, int DK, typename Gate>
-__device__ inline void finish(const gla_cuda_problem &p, float scale, const chunk_memory<DK, Gate> &m, int from,
-                              const float *dQh, float *dKh) {
+template <int N, int DK, typename Gate, bool PRECISE>
+__device__ inline void finish(const gla_cuda_problem &p, float scale, const chunk_memory<DK, Gate, PRECISE> &m,
+                              int from, const float *dQh, float *dKh) {
     share mine = share_of<N>();
     int channel = from + mine.channel;
     bool x = !is_strong(m, channel) && channel < p.dk, y = !is_strong(m, channel + 1) && channel + 1 < p.dk;
@@ -155,16 +194,19 @@ __device__ inline void finish(const gla_cuda_problem &p, float scale, const chun
 }
 
 /* dg of a channel, which has column c of d, f32 [C,N]: the suffix sum, which ends in `end`. */
-template <int N>
-__device__ inline void put_gate_gradient(const gla_cuda_problem &p, const place &at, const float *d, float end, int c,
+template <int N, typename T>
+__device__ inline void put_gate_gradient(const gla_cuda_problem &p, const place &at, const float *d, float dg, int c,
                                          int channel) {
-    float *to = row_of<float>(p.dg, p, at, C - 1) + channel, dg = end;
+    T *to = row_of<T>(p.dg, p, at, C - 1) + channel;
     for (int t = C - 8; t >= 0; t -= 8) {
+        float x[8];
+#pragma unroll
+        for (int i = 0; i < 8; i++) x[i] = d[t * N + wide_at<N>(i, c)];
 #pragma unroll
         for (int i = 7; i >= 0; i--, to -= p.dg.stride[1]) {
             if (t + i >= at.length) continue;
-            dg = __fadd_rn(d[t * N + wide_at<N>(i, c)], dg);
-            *to = dg;
+            dg = __fadd_rn(x[i], dg);
+            *to = T(dg); /* to nearest, even */
         }
     }
 }

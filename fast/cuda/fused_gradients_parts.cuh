@@ -16,26 +16,50 @@ struct gradient_maps {
     CUtensorMap q, k, v, d_o, g, states, adjoints;
 };
 
-/* Two blocks of 128 channels with 16-bit gates fit a multiprocessor. */
-template <int DK, typename Gate> struct chunk_memory {
-    uint8_t q[DK / 64 * PANEL], k[DK / 64 * PANEL];    /* as they come, then Qm and Kh */
-    uint8_t S[DK * 128], G[DK * 128];                  /* 64 columns of Sr and Gr; then both are one f32 [C,DK] */
-    uint8_t d_o[PANEL], v[PANEL], P[PANEL], dP[PANEL]; /* at the end an f32 [C,128] */
+/* What Qm, Kh, P and dP lose by rounding: of the precise grade, in the order of the tiles that they belong to. */
+template <int DK, bool PRECISE> struct lost_parts {};
+template <int DK> struct lost_parts<DK, true> {
+    uint8_t q_lost[DK / 64 * PANEL], k_lost[DK / 64 * PANEL], P_lost[PANEL], dP_lost[PANEL];
+};
+
+/* Two blocks of 128 channels with 16-bit gates fit a multiprocessor; one of 256, or of the precise grade, with room for
+ * more of the next columns of v. ROWS: channels of the states that arrive together. */
+template <int DK, typename Gate, bool PRECISE> struct chunk_memory : lost_parts<DK, PRECISE> {
+    enum { ROWS = DK < 128 ? DK : 128, HALVES = DK / ROWS };
+    enum { COPIES = DK == 128 && PRECISE ? 2 : 1, SLOTS = DK == 256 && sizeof(Gate) == 2 ? 2 : COPIES };
+    /* Where half h of panel n lies in S and G, in units of ROWS; which barrier says so. */
+    __device__ static int place_of(int n, int h) { return n % COPIES * HALVES + h; }
+
+    uint8_t q[DK / 64 * PANEL], k[DK / 64 * PANEL];     /* as they come, then Qm and Kh */
+    uint8_t S[COPIES * DK * 128], G[COPIES * DK * 128]; /* 64 columns of Sr and Gr; then both are one f32 [C,DK] */
+    uint8_t d_o[SLOTS * PANEL], v[SLOTS * PANEL], P[PANEL], dP[PANEL]; /* at the end an f32 [C,128] */
     Gate g[C * DK];
     float last[DK];                     /* Gamma of the last token */
     uint32_t strong[DK == 256 ? 8 : 4]; /* bits of even, odd channels of each 64 */
     uint8_t strong_list[DK];            /* the same, ascending */
     int strong_count;
-    __nv_bfloat16 column_k[2][C]; /* of the strong channels at work */
-    struct place at;              /* the chunk, here to save registers */
-    float column_dot[2];          /* their row(Sr*Gr) */
-    uint64_t landed[2];           /* q k g; a panel */
+    __nv_bfloat16 column_k[2][C];         /* of the strong channels at work */
+    struct place at;                      /* the chunk, here to save registers */
+    float column_dot[2];                  /* their row(Sr*Gr) */
+    uint64_t landed[1 + COPIES * HALVES]; /* q k g; halves of panels */
 };
 
-template <int DK, typename Gate> __device__ inline bool is_strong(const chunk_memory<DK, Gate> &m, int channel) {
+/* The tile of what a tile of operands has lost, at its q, k, P or dP; NULL: not kept. */
+template <int DK, typename Gate, bool PRECISE>
+__device__ inline uint8_t *lost_of(const chunk_memory<DK, Gate, PRECISE> &m, const uint8_t *tile) {
+    if constexpr (PRECISE) {
+        auto &all = const_cast<chunk_memory<DK, Gate, PRECISE> &>(m);
+        return tile == m.q ? all.q_lost : tile == m.k ? all.k_lost : tile == m.P ? all.P_lost : all.dP_lost;
+    }
+    return NULL;
+}
+
+template <int DK, typename Gate, bool PRECISE>
+__device__ inline bool is_strong(const chunk_memory<DK, Gate, PRECISE> &m, int channel) {
     return m.strong[channel / 64 * 2 + channel % 2] >> (channel % 64 / 2) & 1;
 }
-template <int DK, typename Gate> __device__ inline bool any_strong(const chunk_memory<DK, Gate> &m) {
+template <int DK, typename Gate, bool PRECISE>
+__device__ inline bool any_strong(const chunk_memory<DK, Gate, PRECISE> &m) {
     uint32_t any = 0;
     for (int i = 0; i < DK / 32; i++) any |= m.strong[i];
     return any != 0;
@@ -92,14 +116,22 @@ template <int DK, int HALF_N> __device__ inline void put_wide(float *tile, int c
     }
 }
 
-/* Scores or their gradient: zero above the diagonal and past the last row, rounded. */
-__device__ inline void put_lower(uint8_t *tile, const float (&d)[32], int rows) {
+/* Two neighbours of an operand, and what they lose if `lost` is not NULL. */
+__device__ inline void put_parts(void *at, void *lost, float x, float y) {
+    uint32_t two = rounded(x, y);
+    *(uint32_t *)at = two;
+    if (lost) *(uint32_t *)lost = rest_of(x, y, two);
+}
+
+/* Scores or their gradient: zero above the diagonal and past the last row, rounded; `lost` may be NULL. */
+__device__ inline void put_lower(uint8_t *tile, uint8_t *lost, const float (&d)[32], int rows) {
 #pragma unroll
     for (int i = 0; i < 32; i += 2) {
         spot at = spot_of(i);
         float x = at.column <= at.row && at.row < rows ? d[i] : 0;
         float y = at.column + 1 <= at.row && at.row < rows ? d[i + 1] : 0;
-        *(__nv_bfloat162 *)(tile + ptx::swizzled(at.row, at.column)) = __floats2bfloat162_rn(x, y);
+        uint32_t place = ptx::swizzled(at.row, at.column);
+        put_parts(tile + place, lost ? lost + place : NULL, x, y);
     }
 }
 
@@ -125,8 +157,7 @@ template <int N> __device__ inline share share_of(void) {
 struct running {
     pair sum, greatest;
 };
-template <int DK, typename Gate> __device__ inline void add_gate(running &z, const Gate *g, int channel, int t) {
-    pair x = pair_of(g + t * DK + channel);
+__device__ inline void add_gate(running &z, pair x) {
     z.sum = {__fadd_rn(z.sum.x, x.x), __fadd_rn(z.sum.y, x.y)};
     z.greatest = {fmaxf(z.greatest.x, fabsf(z.sum.x)), fmaxf(z.greatest.y, fabsf(z.sum.y))};
 }
@@ -135,7 +166,7 @@ template <int DK, typename Gate> __device__ inline running sum_before(const Gate
     running z = {{0, 0}, {0, 0}};
     for (int t = 0; t < first; t += 8) {
 #pragma unroll
-        for (int i = 0; i < 8; i++) add_gate<DK>(z, g, channel, t + i);
+        for (int i = 0; i < 8; i++) add_gate(z, pair_of(g + (t + i) * DK + channel));
     }
     return z;
 }

@@ -19,10 +19,16 @@ __device__ inline pair pair_of(const __nv_bfloat16 *at) {
 }
 __device__ inline void put(__nv_bfloat16 *at, float x, float y) { *(__nv_bfloat162 *)at = __floats2bfloat162_rn(x, y); }
 
-__device__ inline pair half_of(pair x) { return {__fmul_rn(0.5f, x.x), __fmul_rn(0.5f, x.y)}; }
+/* Two numbers as operands, rounded; and what that has lost, rounded. */
+__device__ inline uint32_t rounded(float x, float y) {
+    __nv_bfloat162 two = __floats2bfloat162_rn(x, y);
+    return *(uint32_t *)&two;
+}
+__device__ inline uint32_t rest_of(float x, float y, uint32_t two) {
+    return rounded(__fsub_rn(x, __uint_as_float(two << 16)), __fsub_rn(y, __uint_as_float(two & 0xffff0000)));
+}
 
-/* e^x as the number system sm_90:bf16 makes it. */
-__device__ inline float decay(float x) { return ptx::ex2(__fmul_rn(x, LOG2E)); }
+__device__ inline pair half_of(pair x) { return {__fmul_rn(0.5f, x.x), __fmul_rn(0.5f, x.y)}; }
 
 /* Row and channel of a swizzled tile, in panels of 64 channels. */
 template <int DK> __device__ inline __nv_bfloat16 *element(uint8_t *tile, int row, int channel) {

@@ -11,10 +11,11 @@
 
 namespace fused {
 
+using ptx::exponential, ptx::LOG2E;
+
 enum { C = 64, PART = 16, PANEL = C * 128 }; /* PANEL: bytes of 64 columns of a tile */
 
-static const float LIMIT = 76;                 /* gated/centred.c */
-static const float LOG2E = 1.442695040888963f; /* 0x3fb8aa3b */
+static const float LIMIT = 76; /* gated/centred.c */
 
 /* What prep tells the state groups about a step. */
 struct step {

@@ -20,19 +20,32 @@ template <typename Plan> __device__ inline worker worker_of(int team, uint32_t t
     return {team, panel, lane, panel * 64 + lane * 2, warp / Plan::PANELS * Plan::SLAB};
 }
 
-/* Scores of the tile, COLUMNS from `first` on: P = Qh Kh^T, zero above the diagonal, rounded. */
-template <int DK, int COLUMNS> __device__ inline void scores(uint8_t *q, uint8_t *k, uint8_t *P, int first) {
+/* d += A B^T over the 16 channels at A and B. */
+template <int COLUMNS>
+__device__ inline void score_product(float (&d)[COLUMNS / 2], uint32_t A, uint32_t B, int accumulate) {
+    if constexpr (COLUMNS == 32)
+        ptx::product_n32<0, 0>(d, ptx::matrix_at(A, 0), ptx::matrix_at(B, 0), accumulate);
+    else
+        ptx::product_n64<0, 0>(d, ptx::matrix_at(A, 0), ptx::matrix_at(B, 0), accumulate);
+}
+
+/* Scores of the tile, COLUMNS from `first` on: P = Qh Kh^T, zero above the diagonal, rounded. `lost`: by how many bytes
+ * the second parts of q and k lie behind them, if they have any. */
+template <typename Plan, int COLUMNS>
+__device__ inline void scores(uint8_t *q, uint8_t *k, int lost, uint8_t *P, int first) {
     float d[COLUMNS / 2];
     uint32_t A = ptx::unforeseen(ptx::shared_address(q)), B = ptx::unforeseen(ptx::shared_address(k)) + first * 128;
     ptx::products_begin();
 #pragma unroll
-    for (int i = 0; i < DK / 16; i++) {
-        uint32_t at = i / 4 * PANEL + i % 4 * 32;
-        if constexpr (COLUMNS == 32)
-            ptx::product_n32<0, 0>(d, ptx::matrix_at(A + at, 0), ptx::matrix_at(B + at, 0), i > 0);
-        else
-            ptx::product_n64<0, 0>(d, ptx::matrix_at(A + at, 0), ptx::matrix_at(B + at, 0), i > 0);
-    }
+    for (int panel = 0; panel < Plan::PANELS; panel++)
+#pragma unroll
+        for (int part = 0; part < (Plan::PRECISE ? 3 : 1); part++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                uint32_t at = panel * PANEL + i * 32;
+                score_product<COLUMNS>(d, A + at + (part == 2 ? lost : 0), B + at + (part == 1 ? lost : 0),
+                                       panel + part + i > 0);
+            }
     ptx::products_commit();
     ptx::products_wait<0>();
     ptx::pin(d);
@@ -62,9 +75,10 @@ template <typename Plan> __device__ inline void publish(shared_memory<Plan> &m, 
         const int COLUMNS = Plan::PREP < 100 ? 32 : 64; /* as there are registers */
 #pragma unroll 1
         for (int first = 0; first < C; first += COLUMNS)
-            scores<Plan::DK, COLUMNS>(tile.q, tile.k, m.P[n % Plan::P], first);
+            scores<Plan, COLUMNS>(tile.q, tile.k, landing_behind(m, n), m.P[n % Plan::P], first);
         ptx::fence_for_matrix_units();
     }
+    if (Plan::PRECISE && now.last) arrive(m.spent, n);
     arrive(m.ready, n);
 }
 
@@ -73,8 +87,8 @@ template <typename Plan>
 __device__ inline void cross(shared_memory<Plan> &m, const worker &me, int n, pair leave, pair reference) {
     float *f = &m.f[n % Plan::QK][me.channel];
     if (me.mine > 0) return;
-    f[0] = decay(__fadd_rn(leave.x, reference.x));
-    f[1] = decay(__fadd_rn(leave.y, reference.y));
+    f[0] = exponential(__fadd_rn(leave.x, reference.x));
+    f[1] = exponential(__fadd_rn(leave.y, reference.y));
 }
 
 __device__ inline pair add(pair a, pair b) { return {__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y)}; }
@@ -92,7 +106,7 @@ __device__ inline weighed weigh(pair q, pair k, float scale, pair sum, pair half
 
 /* Rows past the end of the sequence belong to somebody else: zeros. */
 template <typename Plan> __device__ void clear_rows(shared_memory<Plan> &m, const worker &me, int n, int rows) {
-    auto &tile = m.qk[n % Plan::QK];
+    auto &tile = landing_of(m, n);
 #pragma unroll 1
     for (int t = max(rows, me.mine); t < me.mine + Plan::SLAB; t++) {
         put(element<Plan::DK>(tile.q, t, me.channel), 0, 0);
@@ -122,6 +136,13 @@ __device__ inline pair pair_of(uint32_t both) {
     return {__uint_as_float(both << 16), __uint_as_float(both & 0xffff0000)};
 }
 
+/* Two channels of an operand, and what rounding loses `lost` bytes behind it. */
+template <typename Plan> __device__ inline void put_parts(uint8_t *at, int lost, pair x) {
+    uint32_t two = rounded(x.x, x.y);
+    *(uint32_t *)at = two;
+    if (Plan::PRECISE) *(uint32_t *)(at + lost) = rest_of(x.x, x.y, two);
+}
+
 /* A mild chunk: Qh and Kh over q and k, in place, the next tokens on their way meanwhile. */
 template <typename Plan>
 __device__ inline void weigh_chunk(shared_memory<Plan> &m, int team, int n, float scale, pair half) {
@@ -130,7 +151,8 @@ __device__ inline void weigh_chunk(shared_memory<Plan> &m, int team, int n, floa
     n = (int)ptx::unforeseen(n);
     auto &sums = m.sums[n % Plan::G];
     const auto *g = m.g[n % Plan::G] + me.mine * Plan::DK + me.channel;
-    uint8_t *tile = m.qk[n % Plan::QK].q + me.panel * PANEL + me.mine * 128;
+    uint8_t *tile = landing_of(m, n).q + me.panel * PANEL + me.mine * 128;
+    const int lost = landing_behind(m, n);
     pair sum = me.mine > 0 ? pair_of(&sums.before[me.mine / Plan::SLAB][me.channel]) : pair{0, 0};
     tokens<BATCH, typename Plan::Gate> x, next;
     fetch<Plan>(next, tile, me.lane, g, 0);
@@ -142,11 +164,11 @@ __device__ inline void weigh_chunk(shared_memory<Plan> &m, int team, int n, floa
             if (part + BATCH < 8 || eight + 8 < Plan::SLAB) fetch<Plan>(next, tile, me.lane, g, part + BATCH);
 #pragma unroll
             for (int t = 0; t < BATCH; t++) {
-                uint8_t *q = tile + ptx::swizzled(part + t, me.lane * 2);
+                uint8_t *q = tile - lost + ptx::swizzled(part + t, me.lane * 2);
                 sum = add(sum, pair{number(x.g[t], 0), number(x.g[t], 1)});
                 weighed w = weigh(pair_of(x.q[t]), pair_of(x.k[t]), scale, sum, half);
-                if (Plan::OUTPUT) *(uint32_t *)q = rounded(w.q.x, w.q.y);
-                *(uint32_t *)(q + Plan::PANELS * PANEL) = rounded(w.k.x, w.k.y);
+                if (Plan::OUTPUT) put_parts<Plan>(q, lost, w.q);
+                put_parts<Plan>(q + Plan::PANELS * PANEL, lost, w.k);
             }
         }
         tile += 8 * 128;
@@ -166,6 +188,14 @@ template <typename Plan, typename Gate> __device__ inline bool sum_part(pair &su
     return mild;
 }
 
+/* One token of a strong step, two channels. */
+template <typename Plan>
+__device__ inline void put_token(shared_memory<Plan> &m, int n, const worker &me, int t, weighed w) {
+    auto &tile = m.qk[n % Plan::QK];
+    put_parts<Plan>((uint8_t *)element<Plan::DK>(tile.q, t, me.channel), landing_behind(m, n), w.q);
+    put_parts<Plan>((uint8_t *)element<Plan::DK>(tile.k, t, me.channel), landing_behind(m, n), w.k);
+}
+
 /* The next step of a chunk whose gates are too strong for one reference: PART tokens or one, q and k from global memory
  * again, rows outside the step zeros. A thread writes its own rows alone. leave: of the step before; parity: of `used`.
  */
@@ -177,7 +207,6 @@ __device__ __forceinline__ step strong_step(const gla_cuda_problem &p, const seg
         worker_of<Plan>(team, ptx::unforeseen(threadIdx.x)); /* nothing of what follows ahead of the chunks */
     n = (int)ptx::unforeseen(n);
     const int s = n % Plan::QK, i = before.first + before.rows;
-    auto &tile = m.qk[s];
     const auto *g = m.g[n % Plan::G] + i * Plan::DK + me.channel;
     int count = min((int)PART, rows - i);
     pair sum = pair_of(g), total = sum;
@@ -196,8 +225,7 @@ __device__ __forceinline__ step strong_step(const gla_cuda_problem &p, const seg
     int own_end = me.mine + Plan::SLAB;
 #pragma unroll 1
     for (int t = i == 0 ? me.mine : max(before.first, me.mine); t < (i == 0 ? own_end : min(i, own_end)); t++) {
-        put(element<Plan::DK>(tile.q, t, me.channel), 0, 0);
-        put(element<Plan::DK>(tile.k, t, me.channel), 0, 0);
+        put_token(m, n, me, t, weighed{{0, 0}, {0, 0}});
     }
     cross(m, me, n, leave, single ? total : half);
     leave = single ? pair{0, 0} : sub(total, half);
@@ -212,8 +240,7 @@ __device__ __forceinline__ step strong_step(const gla_cuda_problem &p, const seg
         if (me.channel + 1 >= p.dk) w.q.y = w.k.y = 0; /* whatever lies behind the row */
         w = single ? weighed{{__fmul_rn(w.q.x, scale), __fmul_rn(w.q.y, scale)}, w.k}
                    : weigh(w.q, w.k, scale, sum, half);
-        put(element<Plan::DK>(tile.q, i + t, me.channel), w.q.x, w.q.y);
-        put(element<Plan::DK>(tile.k, i + t, me.channel), w.k.x, w.k.y);
+        put_token(m, n, me, i + t, w);
     }
     bool last = i + count == rows;
     if (last && i > 0 && threadIdx.x % 128 == 0) m.steps_used[s] = parity; /* i = 0: it is, others may still read */
@@ -256,8 +283,8 @@ __device__ void prepare(const gla_cuda_problem &p, const segments &cut, int leng
     pair leave = pair_of(&m.sums[chunks % Plan::G].leave[me.channel]);
     float *f = &m.f[chunks % Plan::QK][me.channel];
     if (me.mine == 0) {
-        f[0] = chunks ? decay(leave.x) : 1;
-        f[1] = chunks ? decay(leave.y) : 1;
+        f[0] = chunks ? exponential(leave.x) : 1;
+        f[1] = chunks ? exponential(leave.y) : 1;
     }
     if (threadIdx.x % 128 == 0) m.step[chunks % Plan::QK] = step{0, 0, 1};
     arrive(m.ready, chunks);

@@ -201,10 +201,11 @@ __device__ void carry(const gla_cuda_problem &p, const segments &cut, const plac
             n++;
         }
     }
-    float *to = Plan::OUTPUT ? NULL : slot_of(p, cut, at, at.segment);
+    const place end = Plan::PRECISE ? place_of(p, cut) : at; /* once more: it has no registers in the loop */
+    float *to = Plan::OUTPUT ? NULL : slot_of(p, cut, end, end.segment);
     row = p.dv;
-    if (Plan::OUTPUT && p.final_state.data && at.last) {
-        to = state_at(p.final_state, p, at);
+    if (Plan::OUTPUT && p.final_state.data && end.last) {
+        to = state_at(p.final_state, p, end);
         row = p.final_state.stride[2];
     }
 #pragma unroll

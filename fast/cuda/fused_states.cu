@@ -83,6 +83,7 @@ __global__ void __launch_bounds__(threads_of<TEAMS>(), TEAMS == 1 ? 2 : 1)
         }
     }
     ptx::fence_for_matrix_units();
+    ptx::let_next_begin(); /* fused_gradients.cu */
     __syncthreads();
     int role = threadIdx.x / TEAM_THREADS;
     if (role == 0)

@@ -146,7 +146,7 @@ __device__ inline void prepare_chunk(const block<COLUMNS, Gate> &b, stage<COLUMN
     bool x = strong(z.greatest.x, z.last.x), y = strong(z.greatest.y, z.last.y);
     if (!b.reverse && (x || y)) sum_from_end(z, s.g, channel, part, x, y);
     ptx::group_sync(BAR_TEAM + team, TEAM_THREADS); /* the gates are read */
-    pair half = half_of(z.last), mid = {x ? decay(z.last.x) : 1, y ? decay(z.last.y) : 1};
+    pair half = half_of(z.last), mid = {x ? exponential(z.last.x) : 1, y ? exponential(z.last.y) : 1};
     if (x) half.x = z.last.x = 0;
     if (y) half.y = z.last.y = 0;
     pair enter = half, leave = {__fsub_rn(z.last.x, half.x), __fsub_rn(z.last.y, half.y)};
@@ -155,13 +155,16 @@ __device__ inline void prepare_chunk(const block<COLUMNS, Gate> &b, stage<COLUMN
         s.factors[channel] = {front.x, mid.x, back.x, 0};
         s.factors[channel + 1] = {front.y, mid.y, back.y, 0};
     }
+    pair raw[SHARE]; /* all loads, then all stores: the compiler keeps their order */
+#pragma unroll
+    for (int t = 0; t < SHARE; t++) raw[t] = pair_of(element<CHANNELS>(s.operand, part * SHARE + t, channel));
     float base = b.reverse ? LOG2E : -LOG2E; /* e^(sum-r), e^(r-sum) */
 #pragma unroll
     for (int t = 0; t < SHARE; t++) {
         __nv_bfloat16 *at = element<CHANNELS>(s.operand, part * SHARE + t, channel);
-        pair raw = pair_of(at), sum = z.kept[t];
-        put(at, __fmul_rn(__fmul_rn(raw.x, scale), ptx::ex2(__fmul_rn(__fsub_rn(sum.x, half.x), base))),
-            __fmul_rn(__fmul_rn(raw.y, scale), ptx::ex2(__fmul_rn(__fsub_rn(sum.y, half.y), base))));
+        pair sum = z.kept[t];
+        put(at, __fmul_rn(__fmul_rn(raw[t].x, scale), ptx::ex2(__fmul_rn(__fsub_rn(sum.x, half.x), base))),
+            __fmul_rn(__fmul_rn(raw[t].y, scale), ptx::ex2(__fmul_rn(__fsub_rn(sum.y, half.y), base))));
     }
 }
 

@@ -115,7 +115,7 @@ template <int COLUMNS, typename Gate> __device__ void carry(const block<COLUMNS,
         uint32_t to = ptx::shared_address(b.outs) + left % OUTS * (COLUMNS / 64 * PANEL);
         ptx::barrier_wait(ptx::shared_address(&b.barrier->ready[now.stage]), now.parity);
         float4 low = s.factors[row], high = s.factors[row + 8];
-        scale_rows<COLUMNS>(S, decay(__fadd_rn(back.x, low.x)), decay(__fadd_rn(back.y, high.x)));
+        scale_rows<COLUMNS>(S, exponential(__fadd_rn(back.x, low.x)), exponential(__fadd_rn(back.y, high.x)));
         back = {low.z, high.z};
         if (b.how.keep) lay_out<COLUMNS>(S, to);
         if (__any_sync(~0u, low.y != 1 || high.y != 1)) scale_rows<COLUMNS>(S, low.y, high.y);
@@ -129,7 +129,7 @@ template <int COLUMNS, typename Gate> __device__ void carry(const block<COLUMNS,
         ptx::barrier_arrive(ptx::shared_address(&b.barrier->freed[now.stage]));
     }
     if (b.reverse && b.p.dinitial_state.data) {
-        scale_rows<COLUMNS>(S, decay(back.x), decay(back.y));
+        scale_rows<COLUMNS>(S, exponential(back.x), exponential(back.y));
         write_state(b, S);
     }
     if (threadIdx.x == 0) ptx::stores_read();

@@ -16,25 +16,42 @@
 
 /* ---- names ---- */
 
+/* A formulation by grade. */
+typedef struct form_row {
+    const char *fast, *precise;
+} form_row;
+
 typedef struct rung_row {
     const char *name;
-    const char *form[2];    /* forward, backward */
-    const char *f16_form;   /* both ways, where f16 has its own */
+    form_row form[2];       /* forward, backward */
+    form_row f16_form;      /* both ways, where f16 has its own */
     const char *numbers[3]; /* by gla_cuda_dtype */
     int least, most;        /* compute capability, major */
 } rung_row;
 
+#define ALIKE(FORM)                                                                                                    \
+    { FORM, FORM }
+#define PRECISE_TOO(FORM)                                                                                              \
+    { FORM, FORM "+precise" }
+#define BINARY32                                                                                                       \
+    { "sm_90:f32", "sm_90:f32", "sm_90:f32" }
+
 static const rung_row rungs[GLA_CUDA_RUNGS] = {
-    {"best", {NULL, NULL}, NULL, {NULL, NULL, NULL}, 0, 0},
-    {"recurrent", {"recurrent", "recurrent"}, NULL, {"sm_90:f32", "sm_90:f32", "sm_90:f32"}, 8, 99},
-    {"parallel", {"parallel+straddle", "parallel+straddle"}, NULL, {"sm_90:f32", "sm_90:f32", "sm_90:f32"}, 8, 99},
+    {"best", {ALIKE(NULL), ALIKE(NULL)}, ALIKE(NULL), {NULL, NULL, NULL}, 0, 0},
+    {"recurrent", {ALIKE("recurrent"), ALIKE("recurrent")}, ALIKE(NULL), BINARY32, 8, 99},
+    {"parallel", {ALIKE("parallel+straddle"), ALIKE("parallel+straddle")}, ALIKE(NULL), BINARY32, 8, 99},
     {"chunkwise",
-     {"chunkwise-paired:64", "chunkwise-paired:64"},
-     "chunkwise-paired:64:11",
+     {PRECISE_TOO("chunkwise-paired:64"), PRECISE_TOO("chunkwise-paired:64")},
+     PRECISE_TOO("chunkwise-paired:64:11"),
      {NULL, "sm_90:f16", "sm_90:bf16"},
      8,
      99},
-    {"fused", {"chunkwise-centred:64:16", "chunkwise-paired:64"}, NULL, {NULL, NULL, "sm_90:bf16"}, 9, 9},
+    {"fused",
+     {PRECISE_TOO("chunkwise-centred:64:16"), PRECISE_TOO("chunkwise-paired:64")},
+     ALIKE(NULL),
+     {NULL, NULL, "sm_90:bf16"},
+     9,
+     9},
 };
 
 int gla_cuda_abi(void) { return GLA_CUDA_ABI; }
@@ -42,10 +59,14 @@ int gla_cuda_abi(void) { return GLA_CUDA_ABI; }
 static bool known(gla_cuda_rung rung) { return (unsigned)rung < GLA_CUDA_RUNGS; }
 
 const char *gla_cuda_rung_name(gla_cuda_rung rung) { return known(rung) ? rungs[rung].name : NULL; }
-const char *gla_cuda_rung_form(gla_cuda_rung rung, gla_cuda_dtype dtype, int backward) {
-    if (!known(rung)) return NULL;
+const char *gla_cuda_grade_name(gla_cuda_grade grade) {
+    return grade == GLA_CUDA_FAST ? "fast" : grade == GLA_CUDA_PRECISE ? "precise" : NULL;
+}
+const char *gla_cuda_rung_form(gla_cuda_rung rung, gla_cuda_grade grade, gla_cuda_dtype dtype, int backward) {
+    if (!known(rung) || !gla_cuda_grade_name(grade)) return NULL;
     const rung_row &row = rungs[rung];
-    return dtype == GLA_CUDA_F16 && row.f16_form ? row.f16_form : row.form[backward != 0];
+    const form_row &form = dtype == GLA_CUDA_F16 && row.f16_form.fast ? row.f16_form : row.form[backward != 0];
+    return grade == GLA_CUDA_PRECISE ? form.precise : form.fast;
 }
 const char *gla_cuda_rung_numbers(gla_cuda_rung rung, gla_cuda_dtype dtype) {
     return known(rung) && (unsigned)dtype <= GLA_CUDA_BF16 ? rungs[rung].numbers[dtype] : NULL;
@@ -61,7 +82,7 @@ const char *gla_cuda_status_text(gla_cuda_status status) {
 /* ---- the rung ---- */
 
 /* Why a rung does not take this problem, or NULL: it does. */
-static const char *why_not(gla_cuda_rung rung, const gla_cuda_problem *p, bool backward) {
+static const char *why_not(gla_cuda_rung rung, gla_cuda_grade grade, const gla_cuda_problem *p, bool backward) {
     switch (rung) {
     case GLA_CUDA_RECURRENT:
         return p->dk > GLA_RECURRENT_DK   ? "the recurrent rung takes dk up to 256; use parallel"
@@ -81,8 +102,10 @@ static const char *why_not(gla_cuda_rung rung, const gla_cuda_problem *p, bool b
                : p->dv % 8                 ? "the fused rung takes multiples of 8 for dv; use chunkwise"
                : p->dv > GLA_FUSED_DV      ? "the fused rung takes dv up to 2^15; use recurrent"
                : p->dk > 256               ? "the fused rung takes dk up to 256; use parallel"
-               : !backward && !p->o.data   ? "the fused rung writes o; use recurrent for the state alone"
-                                           : NULL;
+               : backward && grade == GLA_CUDA_PRECISE && p->dk > 128
+                   ? "the fused rung's precise backward takes dk up to 128; use chunkwise"
+               : !backward && !p->o.data ? "the fused rung writes o; use recurrent for the state alone"
+                                         : NULL;
     default:
         return "no such rung";
     }
@@ -104,12 +127,14 @@ static bool runs_on(gla_cuda_rung rung, int major) { return rungs[rung].least <=
 /* The rung that a call will take. Without a device the choice is recurrent: it is not going to run. */
 static gla_cuda_status choose(const gla_cuda_problem *p, gla_cuda_call *call, bool backward, gla_cuda_rung *rung) {
     if (!known(call->rung)) return gla_cuda_refuse(call, GLA_CUDA_BAD_ARGUMENT, "no rung %d", (int)call->rung);
+    if (!gla_cuda_grade_name(call->grade))
+        return gla_cuda_refuse(call, GLA_CUDA_BAD_ARGUMENT, "no grade %d; 0 is fast, 1 precise", (int)call->grade);
     *rung = call->rung;
     if (*rung == GLA_CUDA_BEST) {
         int major = 0;
         gla_cuda_call unheard;
         find_device(&unheard, &major);
-        auto takes = [&](gla_cuda_rung r) { return !why_not(r, p, backward) && runs_on(r, major); };
+        auto takes = [&](gla_cuda_rung r) { return !why_not(r, call->grade, p, backward) && runs_on(r, major); };
         bool step = !backward && p->T <= GLA_RECURRENT_DECODE && takes(GLA_CUDA_RECURRENT);
         *rung = step                        ? GLA_CUDA_RECURRENT
                 : takes(GLA_CUDA_FUSED)     ? GLA_CUDA_FUSED
@@ -126,7 +151,7 @@ static gla_cuda_status choose(const gla_cuda_problem *p, gla_cuda_call *call, bo
     if (call->segment && p->T / call->segment >= GLA_FUSED_SEGMENTS)
         return gla_cuda_refuse(call, GLA_CUDA_UNSUPPORTED, "segment = %lld cuts T into more than %d; take a longer one",
                                (long long)call->segment, GLA_FUSED_SEGMENTS);
-    const char *why = why_not(*rung, p, backward);
+    const char *why = why_not(*rung, call->grade, p, backward);
     return why ? gla_cuda_refuse(call, GLA_CUDA_UNSUPPORTED, "%s", why) : GLA_CUDA_OK;
 }
 
@@ -152,7 +177,7 @@ static size_t workspace_of_part(const gla_cuda_problem *p, const gla_cuda_call *
     case GLA_CUDA_PARALLEL:
         return gla_cuda_parallel_workspace(p, backward);
     case GLA_CUDA_CHUNKWISE:
-        return gla_cuda_chunkwise_workspace(p, backward);
+        return gla_cuda_chunkwise_workspace(p, call->grade == GLA_CUDA_PRECISE, backward);
     case GLA_CUDA_FUSED:
         return backward ? gla_cuda_fused_backward_workspace(p) : gla_cuda_fused_workspace(p, call->segment);
     default:
@@ -200,16 +225,17 @@ static cudaError_t launch_part(const gla_cuda_problem *p, const gla_cuda_call *c
                                bool backward) {
     cudaStream_t stream = (cudaStream_t)call->stream;
     float scale = scale_of(p);
+    bool precise = call->grade == GLA_CUDA_PRECISE;
     switch (rung) {
     case GLA_CUDA_PARALLEL:
         return backward ? gla_cuda_parallel_backward(p, scale, call->workspace, stream)
                         : gla_cuda_parallel_forward(p, scale, call->workspace, stream);
     case GLA_CUDA_CHUNKWISE:
-        return backward ? gla_cuda_chunkwise_backward(p, scale, call->workspace, stream)
-                        : gla_cuda_chunkwise_forward(p, scale, call->workspace, stream);
+        return backward ? gla_cuda_chunkwise_backward(p, precise, scale, call->workspace, stream)
+                        : gla_cuda_chunkwise_forward(p, precise, scale, call->workspace, stream);
     case GLA_CUDA_FUSED:
-        return backward ? gla_cuda_fused_backward(p, scale, call->workspace, stream)
-                        : gla_cuda_fused_forward(p, scale, call->segment, call->workspace, stream);
+        return backward ? gla_cuda_fused_backward(p, precise, scale, call->workspace, stream)
+                        : gla_cuda_fused_forward(p, precise, scale, call->segment, call->workspace, stream);
     default:
         return backward ? gla_cuda_recurrent_backward(p, scale, call->workspace, stream)
                         : gla_cuda_recurrent_forward(p, scale, stream);

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /* Counts up when a structure or a call here changes: what was built against another number must not call. */
-#define GLA_CUDA_ABI 1
+#define GLA_CUDA_ABI 2
 int gla_cuda_abi(void);
 
 typedef enum gla_cuda_dtype { GLA_CUDA_F32, GLA_CUDA_F16, GLA_CUDA_BF16 } gla_cuda_dtype;
@@ -81,8 +81,16 @@ typedef enum gla_cuda_status {
     GLA_CUDA_LAUNCH           /* the driver refused a launch */
 } gla_cuda_status;
 
+/* Of the chunkwise and the fused rung, whose operands have 16 bits; the others are binary32, whatever is asked for. */
+typedef enum gla_cuda_grade {
+    GLA_CUDA_FAST,    /* an operand is rounded once */
+    GLA_CUDA_PRECISE, /* within a chunk it has two parts, together twice the bits (reference/gated/operand.h) */
+    GLA_CUDA_GRADES
+} gla_cuda_grade;
+
 typedef struct gla_cuda_call {
     gla_cuda_rung rung;
+    gla_cuda_grade grade;
     int64_t segment; /* fused, forward: cut longer sequences into segments of so many tokens, a multiple of 64, that
                         run side by side (reference/gated/split.c; the form is then "...+split:L"): for few heads and
                         long T. 0: no cut. 2048 to 4096 is a good size */
@@ -104,10 +112,11 @@ gla_cuda_status gla_cuda_forward(const gla_cuda_problem *p, gla_cuda_call *call)
 /* dq dk dv dg dinitial_state; o and final_state are neither read nor written. */
 gla_cuda_status gla_cuda_backward(const gla_cuda_problem *p, gla_cuda_call *call);
 
-/* The formulation and the number system that replay a rung: "chunkwise-centred:64:16", "sm_90:bf16". NULL if it has
- * none for this dtype, or does not run in this direction. */
+/* The formulation and the number system that replay a rung: "chunkwise-centred:64:16+precise", "sm_90:bf16". NULL if it
+ * has none for this dtype, or does not run in this direction. Names: "fused", "precise". */
 const char *gla_cuda_rung_name(gla_cuda_rung rung);
-const char *gla_cuda_rung_form(gla_cuda_rung rung, gla_cuda_dtype dtype, int backward);
+const char *gla_cuda_grade_name(gla_cuda_grade grade);
+const char *gla_cuda_rung_form(gla_cuda_rung rung, gla_cuda_grade grade, gla_cuda_dtype dtype, int backward);
 const char *gla_cuda_rung_numbers(gla_cuda_rung rung, gla_cuda_dtype dtype);
 const char *gla_cuda_status_text(gla_cuda_status status);
 

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../reference/number/format.h"
-
 enum { GUARD = 256 };
 
 /* A tensor on the device. */
@@ -39,19 +37,15 @@ static gla_cuda_status fail(session *s, const char *what, cudaError_t e) {
 
 static size_t size_of(gla_cuda_dtype dtype) { return dtype == GLA_CUDA_F32 ? 4 : 2; }
 
-static const gla_format *format_of(gla_cuda_dtype dtype) {
-    return dtype == GLA_CUDA_F32 ? &gla_binary32_format : dtype == GLA_CUDA_F16 ? &gla_f16 : &gla_bf16;
-}
-
 static void put(char *at, gla_cuda_dtype dtype, double value) {
-    uint32_t word = gla_encode(format_of(dtype), value);
+    uint32_t word = gla_encode(gla_cuda_format(dtype), value);
     memcpy(at, &word, size_of(dtype)); /* little endian, as everywhere CUDA runs */
 }
 
 static double get(const char *at, gla_cuda_dtype dtype) {
     uint32_t word = 0;
     memcpy(&word, at, size_of(dtype));
-    return gla_decode(format_of(dtype), word);
+    return gla_decode(gla_cuda_format(dtype), word);
 }
 
 /* Element [a,b,c,0] in bytes. */
@@ -252,8 +246,10 @@ gla_cuda_status gla_cuda_host_run(const gla_problem *p, const gla_host_run *how,
         return GLA_CUDA_UNSUPPORTED;
     }
     if (!gla_cuda_host_device(why)) return GLA_CUDA_NO_DEVICE;
-    session s = {
-        .from = p, .how = how, .call = {.rung = how->rung, .segment = how->segment, .parts = how->parts}, .why = why};
+    session s = {.from = p,
+                 .how = how,
+                 .call = {.rung = how->rung, .grade = how->grade, .segment = how->segment, .parts = how->parts},
+                 .why = why};
     s.p = (gla_cuda_problem){
         .B = p->B, .T = p->T, .H = p->H, .dk = p->dk, .dv = p->dv, .N = p->N, .scale = (float)p->scale};
     gla_cuda_status status = run(&s, value);

@@ -7,10 +7,23 @@
 #define GLA_HOST_RUN_H
 
 #include "../../reference/glassbox.h"
+#include "../../reference/number/format.h"
 #include "gla_cuda.h"
+
+/* What a dtype's numbers are. */
+static inline const gla_format *gla_cuda_format(gla_cuda_dtype dtype) {
+    return dtype == GLA_CUDA_F32 ? &gla_binary32_format : dtype == GLA_CUDA_F16 ? &gla_f16 : &gla_bf16;
+}
+
+/* What a rung makes, as bits of an output mask. */
+enum {
+    GLA_HOST_FORWARD = 1u << GLA_O | 1u << GLA_FINAL_STATE,
+    GLA_HOST_BACKWARD = 1u << GLA_DQ | 1u << GLA_DK | 1u << GLA_DV | 1u << GLA_DGK | 1u << GLA_DINITIAL_STATE
+};
 
 typedef struct gla_host_run {
     gla_cuda_rung rung;
+    gla_cuda_grade grade;
     int64_t segment, parts;      /* as in gla_cuda_call */
     gla_cuda_dtype dtype, gates; /* of q k v do o dq dk dv, and of g: the problem's values must be theirs */
     int64_t gap;      /* elements between rows, a multiple of 8, beyond what alignment asks; NaN, untouched */

@@ -21,7 +21,7 @@ static layout layout_of(const gla_cuda_problem *p, bool backward, void *workspac
     int64_t numbers = p->B * p->T * p->H * p->dk;
     if (p->g.data) l.gates = (gla_parallel_gate *)gla_cuda_take(&l.bytes, workspace, 2 * numbers);
     if (!backward) return l;
-    l.apart = gla_cuda_take_apart(p, &l.bytes, workspace);
+    l.apart = gla_cuda_take_apart(p, true, &l.bytes, workspace);
     if (!p->dg.data) return l;
     l.dq_state = gla_cuda_take(&l.bytes, workspace, numbers);
     l.dk_state = gla_cuda_take(&l.bytes, workspace, numbers);

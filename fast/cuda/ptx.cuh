@@ -21,6 +21,9 @@ __device__ inline float ex2(float x) {
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
+static const float LOG2E = 1.442695040888963f; /* 0x3fb8aa3b */
+/* e^x as the number systems sm_90:* make it (gla_gpu_exp_fast). */
+__device__ inline float exponential(float x) { return ex2(__fmul_rn(x, LOG2E)); }
 
 /* ---- boxes of a tensor [B,T,heads,D] (a tensor map) between global and shared memory ----
  * A load completes at the barrier, which must expect its bytes; what lies outside the tensor arrives as zeros. */
@@ -104,6 +107,12 @@ template <uint32_t N> __device__ inline void registers_up() {
 template <uint32_t N> __device__ inline void registers_down() {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));
 }
+
+/* ---- a kernel that the stream may begin before the one ahead of it has ended ---- */
+/* The next one may begin, once every block is here. */
+__device__ inline void let_next_begin() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+/* Until all that the one ahead has written is seen. */
+__device__ inline void wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 
 /* ---- warpgroup matrix products: D[64,N] (+)= A[64,16] B[16,N], f32 += bf16 bf16 ----
  * A matrix in shared memory lies in panels of 64 columns: rows of 128 bytes, whose 16-byte pieces are exchanged within

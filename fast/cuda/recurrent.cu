@@ -29,7 +29,7 @@ static layout layout_of(const gla_cuda_problem *p, void *workspace) {
         l.states.segments = gla_cuda_take(&l.bytes, workspace, p->H * l.states.slots * size);
         l.states.tiles = gla_cuda_take(&l.bytes, workspace, p->N * p->H * l.states.length * size);
     }
-    l.apart = gla_cuda_take_apart(p, &l.bytes, workspace);
+    l.apart = gla_cuda_take_apart(p, false, &l.bytes, workspace);
     return l;
 }
 

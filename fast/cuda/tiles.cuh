@@ -50,6 +50,9 @@ template <typename T> __device__ inline T narrow(float x);
 template <> __device__ inline __nv_bfloat16 narrow<__nv_bfloat16>(float x) { return __float2bfloat16_rn(x); }
 template <> __device__ inline __half narrow<__half>(float x) { return __float2half_rn(x); }
 
+/* What rounding loses. */
+template <typename T> __device__ inline float lost(float x) { return __fsub_rn(x, wide(narrow<T>(x))); }
+
 template <typename T> __device__ inline T &element(uint8_t *tile, int row, int column) {
     return *(T *)(tile + ptx::swizzled((uint32_t)row, (uint32_t)column));
 }

@@ -11,8 +11,11 @@
 
 #include "gla_cuda.h"
 #include "offsets.cuh"
+#include "ptx.cuh"
 
 namespace tokens {
+
+using ptx::exponential;
 
 /* One sequence (tokens first .. first+length-1 of batch b, slot n of the states) of head h. */
 struct place {
@@ -69,13 +72,6 @@ struct state {
 __device__ inline state state_of(const gla_cuda_tensor &x, const gla_cuda_problem &p, const place &at) {
     if (!x.data) return {NULL, 0, 0};
     return {(float *)x.data + at.n * x.stride[0] + head_of(x, p, at) * x.stride[1], x.stride[2], 1};
-}
-
-/* e^x as the number system sm_90:f32 makes it (gla_gpu_exp_fast). */
-__device__ inline float exponential(float x) {
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(__fmul_rn(x, 1.442695040888963f))); /* 0x3fb8aa3b */
-    return y;
 }
 
 /* e^g; without a gate 1, which multiplies exactly. */

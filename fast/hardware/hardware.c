@@ -78,6 +78,18 @@ static void logarithm(gla_numbers *n, void *z, const void *x) {
     put(z, (float)gla_round_log1p(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
 }
 
+static void sine(gla_numbers *n, void *z, const void *x) {
+    put(z, (float)gla_round_sin(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+}
+
+static void cosine(gla_numbers *n, void *z, const void *x) {
+    put(z, (float)gla_round_cos(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+}
+
+static void exponential_less_one(gla_numbers *n, void *z, const void *x) {
+    put(z, (float)gla_round_expm1(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+}
+
 static void larger(gla_numbers *n, void *z, const void *x, const void *y) {
     put(z, (float)double_larger((double)float_at(x), (double)float_at(y)));
 }
@@ -190,6 +202,13 @@ static void site(gla_numbers *n, gla_site where, void *x) {
     if (gla_hardware_rounds(where)) *(float *)x = gla_hardware_round(self(n)->choice.operand, float_at(x));
 }
 
+static void split(gla_numbers *n, gla_site where, void *hi, void *lo, const void *x) {
+    put(hi, float_at(x));
+    site(n, where, hi);
+    put(lo, float_at(x) - float_at(hi));
+    site(n, where, lo);
+}
+
 static void close(gla_numbers *n) { free(self(n)->room); }
 
 /* ---- opening ---- */
@@ -209,6 +228,9 @@ static const struct gla_number_ops scalar_ops = {.init = init,
                                                  .div = divide,
                                                  .sqrt = root,
                                                  .log1p = logarithm,
+                                                 .expm1 = exponential_less_one,
+                                                 .sin = sine,
+                                                 .cos = cosine,
                                                  .max = larger,
                                                  .above = above,
                                                  .axpy = axpy,
@@ -225,6 +247,7 @@ static bool open(const char *name, gla_numbers **out) {
     if (choice.model) {
         h->ops.product = product;
         h->ops.site = site;
+        h->ops.split = split;
     }
     gla_numbers_setup(&h->common, &h->ops, sizeof(float), name);
     return true;

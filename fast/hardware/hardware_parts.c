@@ -93,12 +93,22 @@ static void divide(gla_numbers *n, void *z, const void *x, const void *y) { put_
 
 static void root(gla_numbers *n, void *z, const void *x) { put_rounded(n, z, sqrt(at(x))); }
 
-/* Of a float a float's logarithm, rounded once. */
-static void logarithm(gla_numbers *n, void *z, const void *x) {
+typedef double rounded_function(const gla_format *f, gla_rounding r, double x, uint32_t random);
+
+/* Of a float a float's value, rounded once. */
+static void function_of(gla_numbers *n, void *z, const void *x, rounded_function *f) {
     bool whole = has(n, GLA_HARDWARE_BINARY32) && is_float(at(x));
-    put(z, gla_round_log1p(whole ? &gla_binary32_format : &gla_binary64_format, GLA_RN, at(x), 0));
+    put(z, f(whole ? &gla_binary32_format : &gla_binary64_format, GLA_RN, at(x), 0));
     if (!whole) put_rounded(n, z, at(z));
 }
+
+static void sine(gla_numbers *n, void *z, const void *x) { function_of(n, z, x, gla_round_sin); }
+
+static void cosine(gla_numbers *n, void *z, const void *x) { function_of(n, z, x, gla_round_cos); }
+
+static void logarithm(gla_numbers *n, void *z, const void *x) { function_of(n, z, x, gla_round_log1p); }
+
+static void exponential_less_one(gla_numbers *n, void *z, const void *x) { function_of(n, z, x, gla_round_expm1); }
 
 static void larger(gla_numbers *n, void *z, const void *x, const void *y) { put(z, double_larger(at(x), at(y))); }
 
@@ -184,6 +194,13 @@ static void site(gla_numbers *n, gla_site where, void *at) {
     if (!x->passed && isfinite(x->x)) x->x = gla_round(self(n)->choice.operand, GLA_RN, x->x, 0);
 }
 
+static void split(gla_numbers *n, gla_site where, void *hi, void *lo, const void *x) {
+    put(hi, at(x));
+    site(n, where, hi);
+    put(lo, at(x) - at(hi));
+    site(n, where, lo);
+}
+
 static void close(gla_numbers *n) {
     free(self(n)->row);
     free(self(n)->column);
@@ -204,10 +221,14 @@ static const struct gla_number_ops ops = {.init = init,
                                           .div = divide,
                                           .sqrt = root,
                                           .log1p = logarithm,
+                                          .expm1 = exponential_less_one,
+                                          .sin = sine,
+                                          .cos = cosine,
                                           .max = larger,
                                           .above = above,
                                           .product = product,
                                           .site = site,
+                                          .split = split,
                                           .close = close};
 
 gla_status gla_hardware_parts_open(const char *name, uint32_t parts, gla_numbers **out, gla_error *err) {

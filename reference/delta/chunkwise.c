@@ -14,8 +14,8 @@
 #include "gate_route.h"
 #include "pseudo.h"
 
-static size_t chunks(const delta_slice *x, const delta_form *form) {
-    return (x->T + (size_t)form->form.C - 1) / (size_t)form->form.C;
+static size_t chunks(const delta_slice *x, const gla_form *form) {
+    return (x->T + (size_t)form->C - 1) / (size_t)form->C;
 }
 
 /* Every kept state and how far apart they are: stride 1 keeps all, 0 none. */
@@ -24,15 +24,15 @@ typedef struct kept_states {
     size_t stride;
 } kept_states;
 
-static kept_states keep(const delta_slice *x, const delta_form *form) {
+static kept_states keep(const delta_slice *x, const gla_form *form) {
     size_t N = chunks(x, form);
-    if (!form->form.materialised && !form->form.backward) return (kept_states){.stride = 0};
-    size_t stride = form->form.materialised || N == 0 ? 1 : (size_t)ceil(sqrt((double)N));
+    if (!form->materialised && !form->backward) return (kept_states){.stride = 0};
+    size_t stride = form->materialised || N == 0 ? 1 : (size_t)ceil(sqrt((double)N));
     return (kept_states){gla_new(x->in, (N + stride - 1) / stride * x->dk, x->dv), stride};
 }
 
 /* S from the state entering chunk n to the one leaving it; O too if asked. */
-static void pass(const delta_slice *x, const delta_form *form, gla_matrix sq, size_t n, gla_matrix S, bool output) {
+static void pass(const delta_slice *x, const gla_form *form, gla_matrix sq, size_t n, gla_matrix S, bool output) {
     size_t mark = gla_mark(x->in);
     delta_chunk u = delta_chunk_at(x, form, sq, n);
     gla_matrix U = delta_pseudo_values(&u, form, S).U;
@@ -41,14 +41,14 @@ static void pass(const delta_slice *x, const delta_form *form, gla_matrix sq, si
     gla_release(x->in, mark);
 }
 
-static void run_forward(const delta_slice *x, const delta_form *form, gla_matrix sq, kept_states kept) {
+static void run_forward(const delta_slice *x, const gla_form *form, gla_matrix sq, kept_states kept) {
     gla_matrix S = x->ST;
     gla_copy(S, x->S0);
     for (size_t n = 0; n < chunks(x, form); n++) {
         if (kept.stride && n % kept.stride == 0) gla_copy(gla_rows(kept.S, n / kept.stride * x->dk, x->dk), S);
-        pass(x, form, sq, n, S, !form->form.materialised);
+        pass(x, form, sq, n, S, !form->materialised);
     }
-    for (size_t n = 0; form->form.materialised && n < chunks(x, form); n++) {
+    for (size_t n = 0; form->materialised && n < chunks(x, form); n++) {
         size_t mark = gla_mark(x->in);
         delta_chunk u = delta_chunk_at(x, form, sq, n);
         gla_matrix entering = gla_rows(kept.S, n * x->dk, x->dk);
@@ -58,7 +58,7 @@ static void run_forward(const delta_slice *x, const delta_form *form, gla_matrix
 }
 
 /* The state entering chunk n, replayed from the last kept one. */
-static gla_matrix state_entering(const delta_slice *x, const delta_form *form, gla_matrix sq, kept_states kept,
+static gla_matrix state_entering(const delta_slice *x, const gla_form *form, gla_matrix sq, kept_states kept,
                                  size_t n) {
     gla_matrix S = gla_new(x->in, x->dk, x->dv);
     size_t from = n / kept.stride;
@@ -68,7 +68,7 @@ static gla_matrix state_entering(const delta_slice *x, const delta_form *form, g
 }
 
 /* The state leaving a chunk. */
-static gla_matrix state_leaving(const delta_chunk *u, const delta_form *form, gla_matrix S) {
+static gla_matrix state_leaving(const delta_chunk *u, const gla_form *form, gla_matrix S) {
     gla_matrix out = gla_new(S.in, S.rows, S.cols);
     gla_copy(out, S);
     delta_chunk_state(u, out, delta_pseudo_values(u, form, S).U);
@@ -81,7 +81,7 @@ typedef struct role_gradients {
     gla_matrix dKr, dKw, dQ_strict, dKw_strict; /* [T,dk] */
 } role_gradients;
 
-static void chunk_gate(const delta_slice *x, const delta_form *form, gla_gate_route route, const delta_chunk *u,
+static void chunk_gate(const delta_slice *x, const gla_form *form, gla_gate_route route, const delta_chunk *u,
                        const delta_gradients *g, role_gradients r, gla_matrix S, gla_matrix F) {
     if (gla_absent(x->g)) return;
     size_t i = u->first, m = u->m;
@@ -94,7 +94,7 @@ static void chunk_gate(const delta_slice *x, const delta_form *form, gla_gate_ro
                           F, state_leaving(u, form, S));
 }
 
-static void run_backward(const delta_slice *x, const delta_form *form, gla_gate_route route, gla_matrix sq,
+static void run_backward(const delta_slice *x, const gla_form *form, gla_gate_route route, gla_matrix sq,
                          kept_states kept, role_gradients r) {
     gla_matrix F = x->dS0;
     gla_copy(F, x->dST);
@@ -106,26 +106,25 @@ static void run_backward(const delta_slice *x, const delta_form *form, gla_gate_
         delta_gradients g = delta_chunk_back(x, &u, form, S, F);
         size_t i = u.first, m = u.m;
         gla_matrix dKr = gla_rows(r.dKr, i, m), dKw = gla_rows(r.dKw, i, m);
-        if (route == GLA_ROUTE_STRICT)
-            delta_chunk_pairs(x, &u, &g, gla_rows(r.dQ_strict, i, m), dKr, gla_rows(r.dKw_strict, i, m), true);
-        delta_chunk_pairs(x, &u, &g, gla_rows(x->dq, i, m), dKr, dKw, false);
-        gla_add(gla_rows(x->dk_, i, m), dKr, dKw);
+        delta_key_gradients all = {gla_rows(x->dq, i, m), dKr, dKw, gla_rows(x->dk_, i, m)};
+        delta_key_gradients strict = {gla_rows(r.dQ_strict, i, m), dKr, gla_rows(r.dKw_strict, i, m), {0}};
+        if (route == GLA_ROUTE_STRICT) delta_chunk_pairs(x, &u, &g, strict, true);
+        delta_chunk_pairs(x, &u, &g, all, false);
         chunk_gate(x, form, route, &u, &g, r, S, F_out);
         gla_release(x->in, mark);
     }
 }
 
-void delta_chunkwise(const delta_slice *x, const delta_form *form) {
+void delta_chunkwise(const delta_slice *x, const gla_form *form) {
     gla_numbers *n = x->in;
     size_t mark = gla_mark(n);
     gla_matrix sq = gla_new(n, x->T, x->dk);
     gla_scale(sq, x->q, x->s);
     kept_states kept = keep(x, form);
     run_forward(x, form, sq, kept);
-    if (form->form.backward) {
-        gla_gate_route route = form->form.route;
-        if (route == GLA_ROUTE_DEFAULT)
-            route = form->form.kind == GLA_CHUNKWISE ? GLA_ROUTE_STRADDLE : GLA_ROUTE_ANCHOR;
+    if (form->backward) {
+        gla_gate_route route = form->route;
+        if (route == GLA_ROUTE_DEFAULT) route = form->kind == GLA_CHUNKWISE ? GLA_ROUTE_STRADDLE : GLA_ROUTE_ANCHOR;
         bool strict = route == GLA_ROUTE_STRICT;
         role_gradients r = {.dKr = gla_new(n, x->T, x->dk), .dKw = gla_new(n, x->T, x->dk)};
         r.dQ_strict = strict ? gla_new(n, x->T, x->dk) : x->dq;

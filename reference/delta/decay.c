@@ -7,11 +7,7 @@
 #include "bounded.h"
 #include "triangular.h"
 
-gla_matrix delta_across(gla_matrix column, size_t cols) {
-    column.cols = cols;
-    column.col = 0;
-    return column;
-}
+gla_matrix delta_across(gla_matrix column, size_t cols) { return gla_spread(column, column.rows, cols); }
 
 /* M [m,m]: the decay of every pair, one number per pair. */
 static gla_matrix pair_decays(gla_numbers *n, gla_gates X, size_t m) {
@@ -21,8 +17,8 @@ static gla_matrix pair_decays(gla_numbers *n, gla_gates X, size_t m) {
     return M;
 }
 
-delta_decay delta_decay_of(gla_numbers *n, gla_matrix g, size_t dk, const delta_form *form) {
-    delta_decay d = {.channel = {.c = (size_t)form->form.c}};
+delta_decay delta_decay_of(gla_numbers *n, gla_matrix g, size_t dk, const gla_form *form) {
+    delta_decay d = {.channel = {.c = (size_t)form->c}};
     if (gla_absent(g)) return d;
     gla_gates X = gla_gate_sum(n, g);
     size_t m = g.rows;
@@ -37,7 +33,7 @@ delta_decay delta_decay_of(gla_numbers *n, gla_matrix g, size_t dk, const delta_
         d.M = pair_decays(n, X, m);
     } else {
         d.channel.X = X;
-        d.channel.factored = form->form.kind == GLA_CHUNKWISE_FACTORED;
+        d.channel.factored = form->kind == GLA_CHUNKWISE_FACTORED;
         d.bounded = form->bounded;
     }
     d.into = per_head ? delta_across(into, dk) : into;

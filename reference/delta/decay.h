@@ -23,7 +23,7 @@ typedef struct delta_decay {
 } delta_decay;
 
 /* From the gates g [m,dk] or [m,1] (a) of a chunk. */
-delta_decay delta_decay_of(gla_numbers *n, gla_matrix g, size_t dk, const delta_form *form);
+delta_decay delta_decay_of(gla_numbers *n, gla_matrix g, size_t dk, const gla_form *form);
 
 void delta_scores(gla_matrix P, gla_matrix A, gla_matrix B, const delta_decay *d);               /* P = SC(A,B) */
 void delta_spread(gla_matrix Y, gla_matrix P, gla_matrix A, const delta_decay *d, bool strict);  /* Y += LO */

@@ -14,7 +14,7 @@
 #define GLASSBOX_DELTA_H
 
 #include "../glassbox.h"
-#include "../verbs.h"
+#include "../gate_sums.h"
 
 /* All matrices in one number system. Inputs marked (a) may be absent; outputs are made by the caller. */
 typedef struct delta_slice {
@@ -34,37 +34,22 @@ typedef struct delta_slice {
     gla_matrix dS0;          /* [dk,dv] out */
 } delta_slice;
 
-/* How a chunk comes by its pseudo-values U = X diag(beta) (V - Kg S), X = (I+L)^-1, and which backward goes with it. */
-typedef enum delta_solver {
-    DELTA_SOLVE,      /* forward substitution for U; back through the transposed system (pseudo_solve.c) */
-    DELTA_UT,         /* W = X beta Kg, U0 = X beta V, U = U0 - W S, X row by row; back through X (pseudo_ut.c) */
-    DELTA_UT_BLOCKED, /* the same, X by blocks of c (inverse.c) */
-    DELTA_UT_PRODUCT, /* the same, X = (I-L)(I+L^2)(I+L^4)...: UNSAFE, kept to be seen failing on equal keys */
-    DELTA_SOLVERS
-} delta_solver;
-extern const char *const delta_solver_names[DELTA_SOLVERS]; /* solve ut ut-blocked ut-product */
-
-/* form.kind: recurrent, parallel, chunkwise, or chunkwise-factored (a gate per channel by one anchor for the chunk:
- * UNSAFE), whole or in segments of form.split tokens, for chunks a multiple of C. The solver counts for all but
- * recurrent; ut-blocked is for chunks. */
-typedef struct delta_form {
-    gla_form form;
-    delta_solver solver;
-    bool bounded; /* scores of diagonal sub-blocks by one anchor amid the block: UNSAFE unless c |g| / 2 stays below
-                     ln(max); for a gate per channel (bounded.h) */
-} delta_form;
+/* form->kind: recurrent, parallel, chunkwise, or chunkwise-factored (a gate per channel by one anchor for the chunk:
+ * UNSAFE), whole or in segments of form->split tokens, for chunks a multiple of C. form->solver says how a chunk comes
+ * by its pseudo-values U = X diag(beta) (V - Kg S), X = (I+L)^-1, and which backward goes with it (pseudo.h,
+ * inverse.h): for all but recurrent; ut-blocked in chunks. form->bounded: bounded.h, for a gate per channel. */
 
 /* Is there such a formulation, and can it form dg by this route? */
-bool delta_available(const delta_form *form);
+bool delta_available(const gla_form *form);
 
-/* Each runs forward, and backward if form->form.backward. Failures are left in slice->in->status. */
-typedef void delta_run(const delta_slice *x, const delta_form *form);
-void delta_recurrent(const delta_slice *x, const delta_form *form);
-void delta_parallel(const delta_slice *x, const delta_form *form);
-void delta_chunkwise(const delta_slice *x, const delta_form *form);
-void delta_split(const delta_slice *x, const delta_form *form); /* any of them over segments of form->form.split */
+/* Each runs forward, and backward if form->backward. Failures are left in slice->in->status. */
+typedef void delta_run(const delta_slice *x, const gla_form *form);
+void delta_recurrent(const delta_slice *x, const gla_form *form);
+void delta_parallel(const delta_slice *x, const gla_form *form);
+void delta_chunkwise(const delta_slice *x, const gla_form *form);
+void delta_split(const delta_slice *x, const gla_form *form); /* any of them over segments of form->split */
 /* The one of them that the form names; GLA_UNSUPPORTED in the status if it is not available. */
-void delta_run_form(const delta_slice *x, const delta_form *form);
+void delta_run_form(const delta_slice *x, const gla_form *form);
 
 /* Att [T,T], lower: O = Att V when S_0 = 0. Att = P X diag(beta), P the scores of sQ with K, X by substitution. */
 void delta_attention(const delta_slice *x, gla_matrix Att);

@@ -4,8 +4,6 @@
  */
 #include "delta.h"
 
-const char *const delta_solver_names[DELTA_SOLVERS] = {"solve", "ut", "ut-blocked", "ut-product"};
-
 static bool has_route(gla_formulation kind, gla_gate_route route) {
     static const bool available[GLA_FORMULATIONS][GLA_ROUTES] = {
         /*                           default direct suffix prefix anchor straddle strict */
@@ -17,13 +15,13 @@ static bool has_route(gla_formulation kind, gla_gate_route route) {
     return available[kind][route];
 }
 
-bool delta_available(const delta_form *form) {
-    const gla_form *f = &form->form;
-    bool chunks = f->kind == GLA_CHUNKWISE || f->kind == GLA_CHUNKWISE_FACTORED;
-    if (!has_route(f->kind, f->route) || f->split < 0) return false;
-    if (chunks && (f->C < 1 || f->c < 1 || f->c > f->C || f->split % f->C)) return false;
-    if (!chunks && (f->materialised || form->solver == DELTA_UT_BLOCKED)) return false;
-    return !form->bounded || f->kind == GLA_CHUNKWISE;
+bool delta_available(const gla_form *form) {
+    bool chunks = form->kind == GLA_CHUNKWISE || form->kind == GLA_CHUNKWISE_FACTORED;
+    if (!has_route(form->kind, form->route) || form->split < 0 || form->precise) return false;
+    if (chunks && (form->C < 1 || form->c < 1 || form->c > form->C || form->split % form->C)) return false;
+    if (!chunks && (form->materialised || form->solver == GLA_UT_BLOCKED)) return false;
+    if (form->kind == GLA_RECURRENT && form->solver != GLA_SOLVE) return false;
+    return !form->bounded || form->kind == GLA_CHUNKWISE;
 }
 
 static delta_run *run_of(const gla_form *form) {
@@ -32,10 +30,10 @@ static delta_run *run_of(const gla_form *form) {
     return form->kind == GLA_PARALLEL ? delta_parallel : delta_chunkwise;
 }
 
-void delta_run_form(const delta_slice *x, const delta_form *form) {
-    delta_run *run = run_of(&form->form);
+void delta_run_form(const delta_slice *x, const gla_form *form) {
+    if (x->in->status != GLA_OK) return;
     if (delta_available(form))
-        run(x, form);
-    else if (x->in->status == GLA_OK)
+        run_of(form)(x, form);
+    else
         x->in->status = GLA_UNSUPPORTED;
 }

@@ -6,12 +6,8 @@
 
 #include "../gated/gate_gradient.h"
 
-/* z [rows,cols], every number 1: a view of one number. */
-static gla_matrix ones(gla_numbers *n, size_t rows, size_t cols) {
-    gla_matrix z = gla_new(n, 1, 1);
-    if (n->status == GLA_OK) n->ops->set_d(n, z.at, 1.0);
-    return (gla_matrix){n, z.at, rows, cols, 0, 0};
-}
+/* All [rows,cols] numbers are 1. */
+static gla_matrix ones(gla_numbers *n, size_t rows, size_t cols) { return gla_spread(gla_number(n, 1), rows, cols); }
 
 /* z [m,D] += a*b, summed over channels if D = 1. */
 static void add_terms(gla_matrix z, gla_matrix a, gla_matrix b) {

@@ -25,6 +25,10 @@ static void add_identity(gla_matrix Z) {
 
 void delta_inverse_rows(gla_matrix X, gla_matrix L) {
     set_identity(X);
+    if (X.in->ops->solve) {
+        delta_substitute(X, L);
+        return;
+    }
     /* Row i is zero beyond its diagonal: the rows above r reach columns 0 .. i only. */
     size_t mark = gla_mark(X.in);
     gla_matrix minus_L = delta_negated(L);
@@ -77,10 +81,10 @@ void delta_inverse_product(gla_matrix X, gla_matrix L) {
     gla_release(n, mark);
 }
 
-void delta_inverse(gla_matrix X, gla_matrix L, const delta_form *form) {
-    if (form->solver == DELTA_UT_BLOCKED)
-        delta_inverse_blocked(X, L, (size_t)form->form.c);
-    else if (form->solver == DELTA_UT_PRODUCT)
+void delta_inverse(gla_matrix X, gla_matrix L, const gla_form *form) {
+    if (form->solver == GLA_UT_BLOCKED)
+        delta_inverse_blocked(X, L, (size_t)form->c);
+    else if (form->solver == GLA_UT_PRODUCT)
         delta_inverse_product(X, L);
     else
         delta_inverse_rows(X, L);

@@ -21,6 +21,6 @@ void delta_inverse_rows(gla_matrix X, gla_matrix L);
 void delta_inverse_blocked(gla_matrix X, gla_matrix L, size_t c);
 void delta_inverse_product(gla_matrix X, gla_matrix L);
 /* The one that belongs to the solver. */
-void delta_inverse(gla_matrix X, gla_matrix L, const delta_form *form);
+void delta_inverse(gla_matrix X, gla_matrix L, const gla_form *form);
 
 #endif

@@ -13,16 +13,16 @@
 #include "inverse.h"
 
 /* The same form with one chunk for everything. */
-static delta_form whole(const delta_slice *x, const delta_form *form) {
-    delta_form one = *form;
-    one.form.kind = GLA_CHUNKWISE;
-    one.form.C = one.form.c = x->T ? (int64_t)x->T : 1;
-    if (one.form.route == GLA_ROUTE_DEFAULT) one.form.route = GLA_ROUTE_SUFFIX;
+static gla_form whole(const delta_slice *x, const gla_form *form) {
+    gla_form one = *form;
+    one.kind = GLA_CHUNKWISE;
+    one.C = one.c = x->T ? (int64_t)x->T : 1;
+    if (one.route == GLA_ROUTE_DEFAULT) one.route = GLA_ROUTE_SUFFIX;
     return one;
 }
 
-void delta_parallel(const delta_slice *x, const delta_form *form) {
-    delta_form one = whole(x, form);
+void delta_parallel(const delta_slice *x, const gla_form *form) {
+    gla_form one = whole(x, form);
     delta_chunkwise(x, &one);
 }
 
@@ -31,7 +31,7 @@ void delta_attention(const delta_slice *x, gla_matrix Att) {
     if (x->T == 0) return;
     gla_numbers *n = x->in;
     size_t mark = gla_mark(n), T = x->T;
-    delta_form one = whole(x, &(delta_form){.form = {.kind = GLA_PARALLEL}});
+    gla_form one = whole(x, &(gla_form){.kind = GLA_PARALLEL});
     gla_matrix sq = gla_new(n, T, x->dk), P = gla_new(n, T, T), X = gla_new(n, T, T);
     gla_scale(sq, x->q, x->s);
     delta_chunk u = delta_chunk_at(x, &one, sq, 0);

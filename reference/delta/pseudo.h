@@ -21,7 +21,7 @@
 
 typedef struct delta_pseudo {
     gla_matrix U;            /* [m,dv] */
-    gla_matrix E;            /* solve: [m,dv] */
+    gla_matrix E, Kg;        /* solve: [m,dv], [m,dk] as operand */
     gla_matrix X, W, bK, bV; /* ut: [m,m], [m,dk], beta*Kg [m,dk], beta*V [m,dv] */
 } delta_pseudo;
 
@@ -33,16 +33,16 @@ typedef struct delta_pseudo_gradients {
 } delta_pseudo_gradients;
 
 /* By the form's solver. */
-delta_pseudo delta_pseudo_values(const delta_chunk *u, const delta_form *form, gla_matrix S);
+delta_pseudo delta_pseudo_values(const delta_chunk *u, const gla_form *form, gla_matrix S);
 /* Also sets dV [m,dv] and dbeta [m,1], the latter without the part through dL. */
-delta_pseudo_gradients delta_pseudo_back(const delta_chunk *u, const delta_form *form, const delta_pseudo *p,
+delta_pseudo_gradients delta_pseudo_back(const delta_chunk *u, const gla_form *form, const delta_pseudo *p,
                                          gla_matrix S, gla_matrix dU, gla_matrix dV, gla_matrix dbeta);
 
 /* The two ways. */
 delta_pseudo delta_solve_values(const delta_chunk *u, gla_matrix S);
 delta_pseudo_gradients delta_solve_back(const delta_chunk *u, const delta_pseudo *p, gla_matrix S, gla_matrix dU,
                                         gla_matrix dV, gla_matrix dbeta);
-delta_pseudo delta_ut_values(const delta_chunk *u, const delta_form *form, gla_matrix S);
+delta_pseudo delta_ut_values(const delta_chunk *u, const gla_form *form, gla_matrix S);
 delta_pseudo_gradients delta_ut_back(const delta_chunk *u, const delta_pseudo *p, gla_matrix S, gla_matrix dU,
                                      gla_matrix dV, gla_matrix dbeta);
 

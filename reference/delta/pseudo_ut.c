@@ -15,14 +15,17 @@ static gla_matrix product_of(gla_matrix A, gla_matrix B) {
     return z;
 }
 
-delta_pseudo delta_ut_values(const delta_chunk *u, const delta_form *form, gla_matrix S) {
+delta_pseudo delta_ut_values(const delta_chunk *u, const gla_form *form, gla_matrix S) {
     gla_numbers *n = S.in;
     delta_pseudo p = {.U = gla_new(n, u->m, S.cols), .X = gla_new(n, u->m, u->m)};
-    p.bK = gated_weighed(u->Kg, delta_across(u->beta, S.rows));
-    p.bV = gated_weighed(u->v, delta_across(u->beta, S.cols));
+    p.bK = gated_operand(u->Kg, delta_across(u->beta, S.rows), GLA_SITE_BETA_OPERAND);
+    p.bV = gated_operand(u->v, delta_across(u->beta, S.cols), GLA_SITE_BETA_OPERAND);
     delta_inverse(p.X, u->L, form);
+    gla_round_at(p.X, GLA_SITE_INVERSE);
     p.W = product_of(p.X, p.bK);
+    gla_round_at(p.W, GLA_SITE_WY);
     gla_matrix U0 = product_of(p.X, p.bV);
+    gla_round_at(U0, GLA_SITE_WY);
     gla_sub(p.U, U0, product_of(p.W, gated_rounded(S, GLA_SITE_STATE_READ)));
     return p;
 }
@@ -31,6 +34,7 @@ delta_pseudo_gradients delta_ut_back(const delta_chunk *u, const delta_pseudo *p
                                      gla_matrix dV, gla_matrix dbeta) {
     gla_matrix Xt = gla_transposed(p->X);
     gla_matrix dW = delta_negated(product_of(dU, gla_transposed(gated_rounded(S, GLA_SITE_STATE_READ))));
+    gla_round_at(dW, GLA_SITE_WY);
     gla_matrix dX = product_of(dU, gla_transposed(p->bV));
     gla_product(dX, dW, gla_transposed(p->bK));
     gla_lower(dX, true);

@@ -154,10 +154,10 @@ static void backward(const delta_slice *x, gla_gate_route route) {
                         (delta_roles){x->q, strict ? r.dq_strict : x->dq, x->k, r.dkr, strict ? r.dkw_strict : r.dkw});
 }
 
-void delta_recurrent(const delta_slice *x, const delta_form *form) {
+void delta_recurrent(const delta_slice *x, const gla_form *form) {
     size_t mark = gla_mark(x->in);
     forward(x);
-    if (form->form.backward) backward(x, form->form.route);
+    if (form->backward) backward(x, form->route);
     gla_release(x->in, mark);
     x->in->token = -1;
 }

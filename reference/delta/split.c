@@ -30,7 +30,7 @@ static delta_slice segment_of(const delta_slice *x, size_t L, size_t p, gla_matr
 }
 
 /* M_p. */
-static gla_matrix map_of(const delta_slice *segment, const delta_form *forward) {
+static gla_matrix map_of(const delta_slice *segment, const gla_form *forward) {
     gla_numbers *n = segment->in;
     delta_slice z = *segment;
     z.dv = z.dk;
@@ -46,7 +46,7 @@ static gla_matrix map_of(const delta_slice *segment, const delta_form *forward) 
 static gla_matrix state_of(gla_matrix all, size_t p, size_t dk) { return gla_rows(all, p * dk, dk); }
 
 /* All maps, stacked [P*dk, dk]. */
-static gla_matrix maps_of(const delta_slice *x, const delta_form *forward, size_t L, size_t P) {
+static gla_matrix maps_of(const delta_slice *x, const gla_form *forward, size_t L, size_t P) {
     gla_matrix M = gla_new(x->in, P * x->dk, x->dk);
     for (size_t p = 0; p < P; p++) {
         size_t mark = gla_mark(x->in);
@@ -58,7 +58,7 @@ static gla_matrix maps_of(const delta_slice *x, const delta_form *forward, size_
 }
 
 /* The states that enter the segments, S_0 .. S_{P-1} stacked [P*dk, dv]. */
-static gla_matrix entering_states(const delta_slice *x, const delta_form *forward, size_t L, size_t P, gla_matrix M) {
+static gla_matrix entering_states(const delta_slice *x, const gla_form *forward, size_t L, size_t P, gla_matrix M) {
     gla_numbers *n = x->in;
     gla_matrix S = gla_new(n, P * x->dk, x->dv);
     gla_copy(state_of(S, 0, x->dk), x->S0);
@@ -74,7 +74,7 @@ static gla_matrix entering_states(const delta_slice *x, const delta_form *forwar
 }
 
 /* The adjoints that enter the segments from the right, F_1 .. F_P: row block p is F_{p+1}. */
-static gla_matrix entering_adjoints(const delta_slice *x, const delta_form *form, size_t L, size_t P, gla_matrix M,
+static gla_matrix entering_adjoints(const delta_slice *x, const gla_form *form, size_t L, size_t P, gla_matrix M,
                                     gla_matrix S) {
     gla_numbers *n = x->in;
     gla_matrix F = gla_new(n, P * x->dk, x->dv);
@@ -90,25 +90,25 @@ static gla_matrix entering_adjoints(const delta_slice *x, const delta_form *form
     return F;
 }
 
-void delta_split(const delta_slice *x, const delta_form *form) {
+void delta_split(const delta_slice *x, const gla_form *form) {
     gla_numbers *n = x->in;
-    size_t mark = gla_mark(n), L = (size_t)form->form.split, P = (x->T + L - 1) / L;
-    delta_form whole = *form, forward;
-    whole.form.split = 0;
+    size_t mark = gla_mark(n), L = (size_t)form->split, P = (x->T + L - 1) / L;
+    gla_form whole = *form, forward;
+    whole.split = 0;
     forward = whole;
-    forward.form.backward = false;
+    forward.backward = false;
     if (P < 2) {
         delta_run_form(x, &whole);
         return;
     }
     gla_matrix M = maps_of(x, &forward, L, P), S = entering_states(x, &forward, L, P, M), F = {0};
-    if (form->form.backward) F = entering_adjoints(x, &whole, L, P, M, S);
+    if (form->backward) F = entering_adjoints(x, &whole, L, P, M, S);
     for (size_t p = 0; p < P; p++) {
-        gla_matrix dST = form->form.backward ? state_of(F, p, x->dk) : F;
+        gla_matrix dST = form->backward ? state_of(F, p, x->dk) : F;
         delta_slice own = segment_of(x, L, p, state_of(S, p, x->dk), dST);
         delta_run_form(&own, &whole);
         if (p + 1 == P) gla_copy(x->ST, own.ST);
-        if (p == 0 && form->form.backward) gla_copy(x->dS0, own.dS0);
+        if (p == 0 && form->backward) gla_copy(x->dS0, own.dS0);
     }
     gla_release(n, mark);
 }

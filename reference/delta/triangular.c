@@ -19,7 +19,16 @@ static void subtract_row(gla_matrix Y, gla_matrix minus_L, size_t r, size_t i, s
     gla_write(gla_row(Y, z), delta_columns(gla_row(minus_L, r), i, 1), gla_row(Y, x));
 }
 
+/* By the system itself, if it has a way of its own. */
+static bool solved(gla_matrix Y, gla_matrix L, bool back) {
+    gla_numbers *n = Y.in;
+    if (!n->ops->solve) return false;
+    if (n->status == GLA_OK) n->ops->solve(n, &Y, &L, back);
+    return true;
+}
+
 void delta_substitute(gla_matrix Y, gla_matrix L) {
+    if (solved(Y, L, false)) return;
     size_t mark = gla_mark(Y.in);
     gla_matrix minus_L = delta_negated(L);
     for (size_t r = 1; r < Y.rows; r++)
@@ -28,6 +37,7 @@ void delta_substitute(gla_matrix Y, gla_matrix L) {
 }
 
 void delta_substitute_back(gla_matrix Y, gla_matrix L) {
+    if (solved(Y, L, true)) return;
     size_t mark = gla_mark(Y.in);
     gla_matrix minus_L = delta_negated(L);
     for (size_t i = Y.rows; i-- > 0;)

@@ -13,6 +13,9 @@
  *     dg_t = row(G*A) + sum_{i>=t} (Qh*dQh - Kh*dKh)_i      from the rounded operands themselves: their errors cancel
  * The value side is the mirror image: Vh = V*e^(r-Eps), O and dO carry e^(Eps-r).
  *
+ * form->precise: products within a step read Qh and Kh, and a weighed Vh, in two parts (operand.h), in the backward P
+ * and dP too; dg is of their wholes. Products with Sh and G, and P V of the forward, read one part as ever.
+ *
  * Range. A factor e^(r-Gamma) stays finite while |Gamma_m| <= 76: then P < 2^127 |q||k| and the crossing factor is
  * above 2^-110. A chunk of C tokens with a stronger channel is run as steps of c tokens, a step that is still too
  * strong token by token, with r = Gamma_m: Qh = sq, Kh = k, Sh the decayed state, dg = row(Sh*dSh). That is the
@@ -23,6 +26,7 @@
 
 #include "gate_gradient.h"
 #include "operand.h"
+#include "walk.h"
 
 /* ln(2^110), rounded down: the strongest sum of log gates that a reference in the centre can carry. */
 static const double limit = 76;
@@ -43,16 +47,19 @@ typedef struct centred {
     bool single;
     gla_matrix into, out;   /* [m,dk] e^(Gamma-r), e^(r-Gamma); absent where they are 1 */
     gla_matrix vinto, vout; /* [m,dv] */
-    gla_matrix Qh, Kh, Vh;  /* [m,.] as operands */
+    gla_matrix Qh, Kh, Vh;  /* [m,.] as operands of products with states */
+    gated_parts Qt, Kt, Vt; /* the same, of products of tokens with tokens */
 } centred;
 
-/* The sequence as steps, with every stride-th entering Sh kept (stride 0: none). */
+/* The sequence as steps: the walk's chunks. */
 typedef struct walk {
-    const gated_slice *x;
+    gated_walk common;
+    bool precise;
     step *all;
-    size_t count, stride;
-    gla_matrix sq, kept; /* [T,dk]; [kept*dk,dv] */
+    gla_matrix sq; /* [T,dk] */
 } walk;
+
+static const walk *own(const gated_walk *w) { return (const walk *)w; }
 
 /* ---- which steps ---- */
 
@@ -137,8 +144,13 @@ static void weights(const side *z, step at, gla_matrix *into, gla_matrix *out) {
 
 static gla_matrix rows_of(gla_matrix A, const centred *u) { return gla_rows(A, u->first, u->m); }
 
+/* Ah = A*weight once more, in two parts if the form is precise. */
+static gated_parts within(const walk *w, gla_matrix Ah, gla_matrix A, gla_matrix weight, gla_site site) {
+    return w->precise ? gated_parts_of(A, weight, site, true) : gated_single(Ah);
+}
+
 static centred step_at(const walk *w, size_t index) {
-    const gated_slice *x = w->x;
+    const gated_slice *x = w->common.x;
     step at = w->all[index];
     x->in->chunk = (int64_t)index;
     centred u = {.first = at.first, .m = at.m, .single = at.single};
@@ -148,17 +160,20 @@ static centred step_at(const walk *w, size_t index) {
     u.Qh = gated_operand(rows_of(w->sq, &u), u.into, GLA_SITE_Q_DECAYED);
     u.Kh = gated_operand(rows_of(x->k, &u), u.out, GLA_SITE_K_DECAYED);
     u.Vh = gated_operand(rows_of(x->v, &u), u.vout, GLA_SITE_V_DECAYED);
+    u.Qt = within(w, u.Qh, rows_of(w->sq, &u), u.into, GLA_SITE_Q_DECAYED);
+    u.Kt = within(w, u.Kh, rows_of(x->k, &u), u.out, GLA_SITE_K_DECAYED);
+    u.Vt = gla_absent(u.vout) ? gated_single(u.Vh) : within(w, u.Vh, rows_of(x->v, &u), u.vout, GLA_SITE_V_DECAYED);
     return u;
 }
 
 /* The factor from A of step index - 1 into Sh of step index, [1,D]: e^(leave + enter), 0 across a reset; from the start
  * of the sequence, and at its end, the one or the other alone. Absent without the gate. */
 static gla_matrix crossing(const walk *w, gla_matrix gates, size_t index) {
-    gla_numbers *n = w->x->in;
-    if (gla_absent(gates) || w->count == 0) return (gla_matrix){0};
+    gla_numbers *n = w->common.x->in;
+    if (gla_absent(gates) || w->common.count == 0) return (gla_matrix){0};
     gla_matrix z = gla_new(n, 1, gates.cols);
     if (index > 0) gla_copy(z, side_of(n, gates, w->all[index - 1]).leave);
-    if (index == w->count) {
+    if (index == w->common.count) {
         gla_exp(z, z);
         return z;
     }
@@ -170,27 +185,24 @@ static gla_matrix crossing(const walk *w, gla_matrix gates, size_t index) {
     return z;
 }
 
-static void cross(const walk *w, gla_matrix S, size_t index) {
-    size_t mark = gla_mark(S.in);
-    gla_decay(S, crossing(w, w->x->gk, index), crossing(w, w->x->gv, index));
-    gla_release(S.in, mark);
+static void cross(const gated_walk *w, size_t index, gla_matrix S) {
+    gla_decay(S, crossing(own(w), w->x->gk, index), crossing(own(w), w->x->gv, index));
 }
 
 /* ---- forward ---- */
 
 static gla_matrix scores_of(const centred *u) {
     gla_matrix P = gla_new(u->Qh.in, u->m, u->m);
-    gla_product(P, u->Qh, gla_transposed(u->Kh));
+    gated_product(P, u->Qt, gated_parts_transposed(u->Kt));
     gla_lower(P, false);
-    gla_round_at(P, GLA_SITE_SCORE);
     return P;
 }
 
 /* O without the value side's e^(Eps-r), [m,dv]. */
-static gla_matrix output_of(const centred *u, gla_matrix Sh, gla_matrix P) {
+static gla_matrix output_of(const centred *u, gla_matrix Sh, gated_parts P) {
     gla_matrix O = gla_new(Sh.in, u->m, Sh.cols);
     gla_product(O, u->Qh, gated_rounded(Sh, GLA_SITE_STATE_READ));
-    gla_product(O, P, u->Vh);
+    gated_product(O, P, u->Vt);
     return O;
 }
 
@@ -200,58 +212,40 @@ static void write_step(const centred *u, gla_matrix Sh) {
     gla_round_at(Sh, GLA_SITE_STATE);
 }
 
-static void run_forward(const walk *w) {
-    const gated_slice *x = w->x;
-    gla_copy(x->ST, x->S0);
-    for (size_t i = 0; i < w->count; i++) {
-        size_t mark = gla_mark(x->in);
-        cross(w, x->ST, i);
-        if (w->stride && i % w->stride == 0) gla_copy(gla_rows(w->kept, i / w->stride * x->dk, x->dk), x->ST);
-        centred u = step_at(w, i);
-        gla_copy(rows_of(x->o, &u), gated_weighed(output_of(&u, x->ST, scores_of(&u)), u.vinto));
-        write_step(&u, x->ST);
-        gla_release(x->in, mark);
-    }
-    cross(w, x->ST, w->count);
+static void step_forward(const gated_walk *w, size_t index, gla_matrix Sh) {
+    centred u = step_at(own(w), index);
+    gated_parts P = gated_single(gated_rounded(scores_of(&u), GLA_SITE_SCORE));
+    gla_copy(rows_of(w->x->o, &u), gated_weighed(output_of(&u, Sh, P), u.vinto));
+    write_step(&u, Sh);
+}
+
+static void step_write(const gated_walk *w, size_t index, gla_matrix Sh) {
+    centred u = step_at(own(w), index);
+    write_step(&u, Sh);
 }
 
 /* ---- backward ---- */
-
-/* Sh as it enters step index, replayed from the last kept one. */
-static gla_matrix state_entering(const walk *w, size_t index) {
-    const gated_slice *x = w->x;
-    gla_matrix S = gla_new(x->in, x->dk, x->dv);
-    size_t from = index / w->stride;
-    gla_copy(S, gla_rows(w->kept, from * x->dk, x->dk));
-    for (size_t i = from * w->stride; i < index; i++) {
-        size_t mark = gla_mark(x->in);
-        centred u = step_at(w, i);
-        write_step(&u, S);
-        cross(w, S, i + 1);
-        gla_release(x->in, mark);
-    }
-    return S;
-}
 
 /* The adjoints of the operands, [m,.]. */
 typedef struct adjoints {
     gla_matrix dOh, dQh, dKh, dVh;
 } adjoints;
 
-static adjoints backward_of(const gated_slice *x, const centred *u, gla_matrix Sh, gla_matrix P, gla_matrix G) {
+static adjoints backward_of(const walk *w, const centred *u, gla_matrix Sh, gated_parts P, gla_matrix G) {
+    const gated_slice *x = w->common.x;
     gla_numbers *n = x->in;
     adjoints d = {gated_weighed(rows_of(x->d_o, u), u->vinto), gla_new(n, u->m, x->dk), gla_new(n, u->m, x->dk),
                   gla_new(n, u->m, x->dv)};
     gla_matrix dP = gla_new(n, u->m, u->m), Gr = gated_rounded(G, GLA_SITE_DSTATE_READ);
-    gla_product(dP, d.dOh, gla_transposed(u->Vh));
+    gated_product(dP, gated_single(d.dOh), gated_parts_transposed(u->Vt));
     gla_lower(dP, false);
-    gla_round_at(dP, GLA_SITE_DSCORE);
+    gated_parts dPr = gated_parts_of(dP, (gla_matrix){0}, GLA_SITE_DSCORE, w->precise);
     gla_product(d.dQh, d.dOh, gla_transposed(gated_rounded(Sh, GLA_SITE_STATE_READ)));
-    gla_product(d.dQh, dP, u->Kh);
+    gated_product(d.dQh, dPr, u->Kt);
     gla_product(d.dKh, u->Vh, gla_transposed(Gr));
-    gla_product(d.dKh, gla_transposed(dP), u->Qh);
+    gated_product(d.dKh, gated_parts_transposed(dPr), u->Qt);
     gla_product(d.dVh, u->Kh, Gr);
-    gla_product(d.dVh, gla_transposed(P), d.dOh);
+    gated_product(d.dVh, gated_parts_transposed(P), gated_single(d.dOh));
     return d;
 }
 
@@ -265,24 +259,24 @@ static void gate_gradients(const gated_slice *x, const centred *u, const adjoint
         if (u->single)
             gla_copy(dg, gate_gradient_shared(gate_gradient_boundary(Sh, dSh), dg.cols));
         else
-            gate_gradient_suffix(dg, (gated_roles){u->Qh, d->dQh, u->Kh, d->dKh}, gate_gradient_boundary(G, A));
+            gate_gradient_suffix(dg, (gated_roles){gated_whole(u->Qt), d->dQh, gated_whole(u->Kt), d->dKh},
+                                 gate_gradient_boundary(G, A));
     }
     if (!gla_absent(x->gv)) {
         gla_matrix dg = rows_of(x->dgv, u);
         if (u->single)
             gla_copy(dg, gate_gradient_boundary(gla_transposed(Sh), gla_transposed(dSh)));
         else
-            gate_gradient_suffix(dg, (gated_roles){O, d->dOh, u->Vh, d->dVh},
+            gate_gradient_suffix(dg, (gated_roles){O, d->dOh, gated_whole(u->Vt), d->dVh},
                                  gate_gradient_boundary(gla_transposed(G), gla_transposed(A)));
     }
 }
 
-static void step_back(const walk *w, size_t index, gla_matrix G) {
+static void step_back(const gated_walk *w, size_t index, gla_matrix Sh, gla_matrix G) {
     const gated_slice *x = w->x;
-    gla_matrix Sh = state_entering(w, index);
-    centred u = step_at(w, index);
-    gla_matrix P = scores_of(&u);
-    adjoints d = backward_of(x, &u, Sh, P, G);
+    centred u = step_at(own(w), index);
+    gated_parts P = gated_parts_of(scores_of(&u), (gla_matrix){0}, GLA_SITE_SCORE, own(w)->precise);
+    adjoints d = backward_of(own(w), &u, Sh, P, G);
     gla_matrix dSh = gated_weighed(G, (gla_matrix){0});
     gla_product(dSh, gla_transposed(u.Qh), d.dOh);
     gla_round_at(dSh, GLA_SITE_DSTATE);
@@ -293,32 +287,18 @@ static void step_back(const walk *w, size_t index, gla_matrix G) {
     gla_copy(G, dSh);
 }
 
-static void run_backward(const walk *w) {
-    gla_matrix G = w->x->dS0;
-    gla_copy(G, w->x->dST);
-    cross(w, G, w->count);
-    for (size_t i = w->count; i-- > 0;) {
-        size_t mark = gla_mark(G.in);
-        step_back(w, i, G);
-        cross(w, G, i);
-        gla_release(G.in, mark);
-    }
-}
-
 void gated_chunkwise_centred(const gated_slice *x, const gla_form *form) {
     gla_numbers *n = x->in;
     size_t mark = gla_mark(n);
-    walk w = {.x = x, .sq = gla_new(n, x->T, x->dk)};
-    w.all = steps_of(x, form, &w.count);
+    walk w = {.common = {.x = x, .backward = form->backward, .cross = cross}, .precise = form->precise};
+    w.common.forward = step_forward;
+    w.common.write = step_write;
+    w.common.back = step_back;
+    w.sq = gla_new(n, x->T, x->dk);
+    w.all = steps_of(x, form, &w.common.count);
     if (!w.all && n->status == GLA_OK) n->status = GLA_NO_MEMORY;
     gla_scale(w.sq, x->q, x->s);
-    if (form->backward) {
-        w.stride = w.count ? (size_t)ceil(sqrt((double)w.count)) : 1;
-        w.kept = gla_new(n, (w.count + w.stride - 1) / w.stride * x->dk, x->dv);
-    }
-    if (n->status == GLA_OK) run_forward(&w);
-    if (n->status == GLA_OK && form->backward) run_backward(&w);
+    gated_walk_run(&w.common);
     free(w.all);
     gla_release(n, mark);
-    n->chunk = -1;
 }

@@ -19,11 +19,10 @@
  * Precision: local sums keep |Gamma| small; after a gate of -1e4 inside a chunk, Gamma's spacing is 1e-3 and later
  * small gates are absorbed (g = -inf is exempt: the sum starts afresh).
  */
-#include <math.h>
-
 #include "gate_gradient.h"
 #include "operand.h"
 #include "pairs.h"
+#include "walk.h"
 
 /* One chunk: views of the slice's rows, its gates, and the operands shared by its formulas. */
 typedef struct chunk {
@@ -51,13 +50,30 @@ static void decays(gla_gates X, size_t m, size_t D, gla_numbers *n, gla_matrix *
     }
 }
 
-static chunk chunk_at(const gated_slice *x, const gla_form *form, gla_matrix sq, size_t index) {
+/* dQ, dK, dV, O of the whole sequence without the i = j pairs; absent but for the strict route. */
+typedef struct strict_parts {
+    gla_matrix dQ, dK, dV, O;
+} strict_parts;
+
+typedef struct walk {
+    gated_walk common;
+    const gla_form *form;
+    gla_gate_route route;
+    gla_matrix sq; /* [T,dk] */
+    strict_parts strict;
+} walk;
+
+static const walk *own(const gated_walk *w) { return (const walk *)w; }
+
+static chunk chunk_at(const walk *w, size_t index) {
+    const gated_slice *x = w->common.x;
+    const gla_form *form = w->form;
     gla_numbers *n = x->in;
     size_t first = index * (size_t)form->C, left = x->T - first;
     size_t m = left < (size_t)form->C ? left : (size_t)form->C;
     n->chunk = (int64_t)index;
     chunk u = {.first = first, .m = m};
-    u.sq = gla_rows(sq, first, m);
+    u.sq = gla_rows(w->sq, first, m);
     u.k = gla_rows(x->k, first, m);
     u.v = gla_rows(x->v, first, m);
     u.d_o = gla_rows(x->d_o, first, m);
@@ -107,48 +123,20 @@ static void chunk_state(const chunk *u, gla_matrix S) {
     gla_round_at(S, GLA_SITE_STATE);
 }
 
-static size_t chunks(const gated_slice *x, const gla_form *form) {
-    return (x->T + (size_t)form->C - 1) / (size_t)form->C;
+static void chunk_forward(const gated_walk *w, size_t index, gla_matrix S) {
+    chunk u = chunk_at(own(w), index);
+    chunk_output(w->x, &u, S);
+    chunk_state(&u, S);
 }
 
-/* Every kept state and how far apart they are: stride 1 keeps all. */
-typedef struct kept_states {
-    gla_matrix S; /* [kept*dk, dv] */
-    size_t stride;
-} kept_states;
-
-static void run_forward(const gated_slice *x, const gla_form *form, gla_matrix sq, kept_states kept) {
-    gla_matrix S = x->ST;
-    gla_copy(S, x->S0);
-    for (size_t n = 0; n < chunks(x, form); n++) {
-        size_t mark = gla_mark(x->in);
-        chunk u = chunk_at(x, form, sq, n);
-        if (kept.stride && n % kept.stride == 0) gla_copy(gla_rows(kept.S, n / kept.stride * x->dk, x->dk), S);
-        if (!form->materialised) chunk_output(x, &u, S);
-        chunk_state(&u, S);
-        gla_release(x->in, mark);
-    }
-    for (size_t n = 0; form->materialised && n < chunks(x, form); n++) {
-        size_t mark = gla_mark(x->in);
-        chunk u = chunk_at(x, form, sq, n);
-        chunk_output(x, &u, gla_rows(kept.S, n * x->dk, x->dk));
-        gla_release(x->in, mark);
-    }
+static void chunk_write(const gated_walk *w, size_t index, gla_matrix S) {
+    chunk u = chunk_at(own(w), index);
+    chunk_state(&u, S);
 }
 
-/* The state entering chunk n, replayed from the last kept one. */
-static gla_matrix state_entering(const gated_slice *x, const gla_form *form, gla_matrix sq, kept_states kept,
-                                 size_t n) {
-    gla_matrix S = gla_new(x->in, x->dk, x->dv);
-    size_t from = n / kept.stride;
-    gla_copy(S, gla_rows(kept.S, from * x->dk, x->dk));
-    for (size_t i = from * kept.stride; i < n; i++) {
-        size_t mark = gla_mark(x->in);
-        chunk u = chunk_at(x, form, sq, i);
-        chunk_state(&u, S);
-        gla_release(x->in, mark);
-    }
-    return S;
+static void chunk_read(const gated_walk *w, size_t index, gla_matrix S) {
+    chunk u = chunk_at(own(w), index);
+    chunk_output(w->x, &u, S);
 }
 
 /* The gradients of a chunk in their parts: through the states (inter) and through the pairs. For the strict route the
@@ -239,11 +227,6 @@ static void anchor(const gated_slice *x, const chunk *u, gla_matrix S, gla_matri
                              gate_gradient_boundary(gla_transposed(F), gla_transposed(out)));
 }
 
-/* dQ, dK, dV, O of the whole sequence without the i = j pairs. */
-typedef struct strict_parts {
-    gla_matrix dQ, dK, dV, O;
-} strict_parts;
-
 static void run_strict(const gated_slice *x, const chunk *u, const chunk_gradients *g, strict_parts p) {
     size_t i = u->first, m = u->m;
     add_pairs(x, u, g, gla_rows(p.dQ, i, m), gla_rows(p.dK, i, m), gla_rows(p.dV, i, m), true);
@@ -251,49 +234,44 @@ static void run_strict(const gated_slice *x, const chunk *u, const chunk_gradien
     gated_spread(gla_rows(p.O, i, m), g->P, u->v, u->value, true);
 }
 
-static void run_backward(const gated_slice *x, const gla_form *form, gla_gate_route route, gla_matrix sq,
-                         kept_states kept, strict_parts strict) {
-    gla_matrix F = x->dS0;
-    gla_copy(F, x->dST);
-    for (size_t n = chunks(x, form); n-- > 0;) {
-        size_t mark = gla_mark(x->in);
-        gla_matrix S = state_entering(x, form, sq, kept, n);
-        chunk u = chunk_at(x, form, sq, n);
-        chunk_gradients g = chunk_backward(x, &u, S, F);
-        size_t i = u.first, m = u.m;
-        add_pairs(x, &u, &g, gla_rows(x->dq, i, m), gla_rows(x->dk_, i, m), gla_rows(x->dv_, i, m), false);
-        if (route == GLA_ROUTE_STRADDLE) straddle(x, &u, &g, S, F);
-        if (route == GLA_ROUTE_ANCHOR) anchor(x, &u, S, F);
-        if (route == GLA_ROUTE_STRICT) run_strict(x, &u, &g, strict);
-        state_back(&u, F);
-        gla_release(x->in, mark);
-    }
+static void chunk_back(const gated_walk *w, size_t index, gla_matrix S, gla_matrix F) {
+    const gated_slice *x = w->x;
+    chunk u = chunk_at(own(w), index);
+    chunk_gradients g = chunk_backward(x, &u, S, F);
+    size_t i = u.first, m = u.m;
+    add_pairs(x, &u, &g, gla_rows(x->dq, i, m), gla_rows(x->dk_, i, m), gla_rows(x->dv_, i, m), false);
+    if (own(w)->route == GLA_ROUTE_STRADDLE) straddle(x, &u, &g, S, F);
+    if (own(w)->route == GLA_ROUTE_ANCHOR) anchor(x, &u, S, F);
+    if (own(w)->route == GLA_ROUTE_STRICT) run_strict(x, &u, &g, own(w)->strict);
+    state_back(&u, F);
+}
+
+static strict_parts new_strict_parts(const gated_slice *x) {
+    gla_numbers *n = x->in;
+    return (strict_parts){gla_new(n, x->T, x->dk), gla_new(n, x->T, x->dk), gla_new(n, x->T, x->dv),
+                          gla_new(n, x->T, x->dv)};
 }
 
 void gated_chunkwise(const gated_slice *x, const gla_form *form) {
     gla_numbers *n = x->in;
-    size_t mark = gla_mark(n), N = chunks(x, form);
-    gla_gate_route route = form->route;
-    if (route == GLA_ROUTE_DEFAULT) route = form->kind == GLA_CHUNKWISE ? GLA_ROUTE_STRADDLE : GLA_ROUTE_ANCHOR;
-    gla_matrix sq = gla_new(n, x->T, x->dk);
-    gla_scale(sq, x->q, x->s);
-    kept_states kept = {0};
-    if (form->materialised || form->backward) {
-        kept.stride = form->materialised || N == 0 ? 1 : (size_t)ceil(sqrt((double)N));
-        kept.S = gla_new(n, (N + kept.stride - 1) / kept.stride * x->dk, x->dv);
-    }
-    run_forward(x, form, sq, kept);
+    size_t mark = gla_mark(n), C = (size_t)form->C;
+    walk w = {.common = {.x = x, .count = (x->T + C - 1) / C}, .form = form, .route = form->route};
+    w.common.backward = form->backward;
+    w.common.materialised = form->materialised;
+    w.common.forward = chunk_forward;
+    w.common.write = chunk_write;
+    w.common.read = chunk_read;
+    w.common.back = chunk_back;
+    if (w.route == GLA_ROUTE_DEFAULT) w.route = form->kind == GLA_CHUNKWISE ? GLA_ROUTE_STRADDLE : GLA_ROUTE_ANCHOR;
+    bool strict = w.route == GLA_ROUTE_STRICT && form->backward;
+    w.sq = gla_new(n, x->T, x->dk);
+    gla_scale(w.sq, x->q, x->s);
+    if (strict) w.strict = new_strict_parts(x);
+    gated_walk_run(&w.common);
     if (form->backward) {
-        strict_parts p = {0};
-        if (route == GLA_ROUTE_STRICT)
-            p = (strict_parts){gla_new(n, x->T, x->dk), gla_new(n, x->T, x->dk), gla_new(n, x->T, x->dv),
-                               gla_new(n, x->T, x->dv)};
-        run_backward(x, form, route, sq, kept, p);
-        bool is_strict = route == GLA_ROUTE_STRICT;
-        gated_roles key = {x->q, is_strict ? p.dQ : x->dq, x->k, is_strict ? p.dK : x->dk_};
-        gated_roles value = {is_strict ? p.O : x->o, x->d_o, x->v, is_strict ? p.dV : x->dv_};
-        gate_gradient_identity(x, route, key, value);
+        gated_roles key = {x->q, strict ? w.strict.dQ : x->dq, x->k, strict ? w.strict.dK : x->dk_};
+        gated_roles value = {strict ? w.strict.O : x->o, x->d_o, x->v, strict ? w.strict.dV : x->dv_};
+        gate_gradient_identity(x, w.route, key, value);
     }
     gla_release(n, mark);
-    n->chunk = -1;
 }

@@ -8,7 +8,7 @@
 #define GLASSBOX_GATED_H
 
 #include "../glassbox.h"
-#include "../verbs.h"
+#include "../gate_sums.h"
 
 /* All matrices in one number system. Inputs marked (a) may be absent; outputs are made by the caller. */
 typedef struct gated_slice {
@@ -36,6 +36,8 @@ void gated_parallel_naive(const gated_slice *x, const gla_form *form);
 void gated_chunkwise(const gated_slice *x, const gla_form *form); /* also the factored one */
 void gated_chunkwise_centred(const gated_slice *x, const gla_form *form);
 void gated_chunkwise_paired(const gated_slice *x, const gla_form *form);
+/* Is there such a form? All formulations; +ut and +bounded are the delta core's. */
+bool gated_available(const gla_form *form);
 /* The one that the form names, over segments if it asks for them. */
 void gated_run_form(const gated_slice *x, const gla_form *form);
 /* Any of them over segments of form->split tokens. */

@@ -14,37 +14,41 @@
  *     dg       mild: L4 from the operands themselves, as in centred.c; strong: L5, nothing cancels (gate_gradient.h)
  * Every chunk is made from Sh and G alone. Order of operations: here and in paired_side.c, line by line.
  *
+ * form->precise: products of tokens with tokens read Qh and Kh, and a weighed Vh, in two parts (operand.h), in the
+ * backward P and dP too; pairs and dg read the wholes. Products with Sh and G, and P V of the forward, read one part as
+ * ever.
+ *
  * Range. A mild channel's factors are within e^(+-limit/2) of each other and of 1: with limit 76 every product of two
  * is below 2^110, so P stays finite in binary32 while |q||k| does not pass 2^17 per channel, above the diagonal too,
  * and crossings are above 2^-110. f16 operands ask for limit 11. A strong channel has no exponent above 0, for any
  * gate, -inf included, and no difference of sums. The gates decide, channel by channel, nothing else.
  */
-#include <math.h>
-
-#include "operand.h"
 #include "paired_side.h"
+#include "walk.h"
 
 typedef struct chunk {
     size_t first, m;
+    bool precise;
     paired_side key, value;
-    gla_matrix sq, k, v;   /* [m,.] */
-    gla_matrix Qh, Kh, Vh; /* as operands */
+    gla_matrix sq, k, v;    /* [m,.] */
+    gla_matrix Qh, Kh, Vh;  /* as operands of products with states */
+    gated_parts Qt, Kt, Vt; /* the same, of products of tokens with tokens */
 } chunk;
 
-/* The sequence, with every stride-th entering Sh kept (stride 0: none). */
 typedef struct walk {
-    const gated_slice *x;
+    gated_walk common;
     const gla_form *form;
-    size_t count, stride;
-    gla_matrix sq, kept; /* [T,dk]; [kept*dk,dv] */
+    gla_matrix sq; /* [T,dk] */
 } walk;
+
+static const walk *own(const gated_walk *w) { return (const walk *)w; }
 
 static gla_matrix some_rows(gla_matrix A, size_t first, size_t m) { return gla_absent(A) ? A : gla_rows(A, first, m); }
 
 static gla_matrix rows_of(gla_matrix A, const chunk *u) { return some_rows(A, u->first, u->m); }
 
 static size_t tokens_in(const walk *w, size_t index) {
-    size_t C = (size_t)w->form->C, left = w->x->T - index * C;
+    size_t C = (size_t)w->form->C, left = w->common.x->T - index * C;
     return left < C ? left : C;
 }
 
@@ -52,10 +56,15 @@ static paired_side side_at(const walk *w, gla_matrix gates, size_t index) {
     return paired_side_of(some_rows(gates, index * (size_t)w->form->C, tokens_in(w, index)), (double)w->form->limit);
 }
 
+/* Ah = A*weight once more, in two parts if the form is precise. */
+static gated_parts within(const chunk *u, gla_matrix Ah, gla_matrix A, gla_matrix weight, gla_site site) {
+    return u->precise ? gated_parts_of(A, weight, site, true) : gated_single(Ah);
+}
+
 static chunk chunk_at(const walk *w, size_t index) {
-    const gated_slice *x = w->x;
+    const gated_slice *x = w->common.x;
     x->in->chunk = (int64_t)index;
-    chunk u = {.first = index * (size_t)w->form->C, .m = tokens_in(w, index)};
+    chunk u = {.first = index * (size_t)w->form->C, .m = tokens_in(w, index), .precise = w->form->precise};
     u.key = side_at(w, x->gk, index);
     u.value = side_at(w, x->gv, index);
     u.sq = rows_of(w->sq, &u);
@@ -64,53 +73,55 @@ static chunk chunk_at(const walk *w, size_t index) {
     u.Qh = gated_operand(u.sq, u.key.into, GLA_SITE_Q_DECAYED);
     u.Kh = gated_operand(u.k, u.key.out, GLA_SITE_K_DECAYED);
     u.Vh = gated_operand(u.v, u.value.out, GLA_SITE_V_DECAYED);
+    u.Qt = within(&u, u.Qh, u.sq, u.key.into, GLA_SITE_Q_DECAYED);
+    u.Kt = within(&u, u.Kh, u.k, u.key.out, GLA_SITE_K_DECAYED);
+    u.Vt = gla_absent(u.v) || gla_absent(u.value.g) ? gated_single(u.Vh)
+                                                    : within(&u, u.Vh, u.v, u.value.out, GLA_SITE_V_DECAYED);
     return u;
 }
 
 /* The factor from A of chunk index - 1 into Sh of chunk index, [1,D]; from the start of the sequence, and at its end,
  * e^enter or e^leave alone. Absent without the gate. */
 static gla_matrix crossing(const walk *w, gla_matrix gates, size_t index) {
-    if (gla_absent(gates) || w->count == 0) return (gla_matrix){0};
-    gla_matrix z = gla_new(w->x->in, 1, gates.cols);
+    if (gla_absent(gates) || w->common.count == 0) return (gla_matrix){0};
+    gla_matrix z = gla_new(w->common.x->in, 1, gates.cols);
     if (index > 0) gla_copy(z, side_at(w, gates, index - 1).leave);
     if (index == 0)
         gla_copy(z, side_at(w, gates, index).enter);
-    else if (index < w->count)
+    else if (index < w->common.count)
         gla_add(z, z, side_at(w, gates, index).enter);
     gla_exp(z, z);
     return z;
 }
 
-static void cross(const walk *w, gla_matrix S, size_t index) {
-    size_t mark = gla_mark(S.in);
-    gla_decay(S, crossing(w, w->x->gk, index), crossing(w, w->x->gv, index));
-    gla_release(S.in, mark);
+static void cross(const gated_walk *w, size_t index, gla_matrix S) {
+    gla_decay(S, crossing(own(w), w->x->gk, index), crossing(own(w), w->x->gv, index));
 }
 
 /* ---- forward ---- */
 
 static gla_matrix scores_of(const chunk *u) {
     gla_matrix P = gla_new(u->Qh.in, u->m, u->m);
-    gla_product(P, paired_mild(&u->key, u->Qh), gla_transposed(u->Kh));
+    gated_product(P, paired_mild(&u->key, u->Qt), gated_parts_transposed(u->Kt));
     paired_scores(&u->key, P, u->sq, u->k);
     gla_lower(P, false);
-    gla_round_at(P, GLA_SITE_SCORE);
     return P;
 }
 
 /* The value side, read with S as operand; d_o and its operand are absent in a forward run. */
-static paired_roles value_roles(const chunk *u, gla_matrix Sr, gla_matrix P, gla_matrix d_o, gla_matrix dOh) {
-    paired_roles r = {.reader = d_o, .writer = u->v, .W = P, .inter = {.reader = dOh, .writer = u->Vh}};
+static paired_roles value_roles(const chunk *u, gla_matrix Sr, gated_parts P, gla_matrix d_o, gla_matrix dOh) {
+    paired_roles r = {.reader = d_o, .writer = u->v, .W = P, .readerh = gated_single(dOh), .writerh = u->Vt};
+    r.inter = (gated_roles){.reader = dOh, .writer = gated_whole(u->Vt)};
     r.inter.dreader = gla_new(Sr.in, u->m, Sr.cols);
     gla_product(r.inter.dreader, u->Qh, Sr);
     return r;
 }
 
 static gla_matrix output_of(const chunk *u, gla_matrix S) {
-    paired_roles r =
-        value_roles(u, gated_rounded(S, GLA_SITE_STATE_READ), scores_of(u), (gla_matrix){0}, (gla_matrix){0});
+    gated_parts P = gated_single(gated_rounded(scores_of(u), GLA_SITE_SCORE));
+    paired_roles r = value_roles(u, gated_rounded(S, GLA_SITE_STATE_READ), P, (gla_matrix){0}, (gla_matrix){0});
     r.dreader = gated_weighed(r.inter.dreader, (gla_matrix){0});
-    gla_product(r.dreader, r.W, u->Vh);
+    gated_product(r.dreader, r.W, r.writerh);
     return paired_read(&u->value, &r);
 }
 
@@ -121,53 +132,37 @@ static void write_chunk(const chunk *u, gla_matrix S) {
     gla_round_at(S, GLA_SITE_STATE);
 }
 
-static void run_forward(const walk *w) {
-    const gated_slice *x = w->x;
-    gla_copy(x->ST, x->S0);
-    for (size_t n = 0; n < w->count; n++) {
-        size_t mark = gla_mark(x->in);
-        cross(w, x->ST, n);
-        if (w->stride && n % w->stride == 0) gla_copy(gla_rows(w->kept, n / w->stride * x->dk, x->dk), x->ST);
-        chunk u = chunk_at(w, n);
-        gla_copy(rows_of(x->o, &u), output_of(&u, x->ST));
-        write_chunk(&u, x->ST);
-        gla_release(x->in, mark);
-    }
-    cross(w, x->ST, w->count);
+static void chunk_forward(const gated_walk *w, size_t index, gla_matrix S) {
+    chunk u = chunk_at(own(w), index);
+    gla_copy(rows_of(w->x->o, &u), output_of(&u, S));
+    write_chunk(&u, S);
+}
+
+static void chunk_write(const gated_walk *w, size_t index, gla_matrix S) {
+    chunk u = chunk_at(own(w), index);
+    write_chunk(&u, S);
 }
 
 /* ---- backward ---- */
 
-/* Sh as it enters chunk index, replayed from the last kept one. */
-static gla_matrix state_entering(const walk *w, size_t index) {
-    const gated_slice *x = w->x;
-    gla_matrix S = gla_new(x->in, x->dk, x->dv);
-    size_t from = index / w->stride;
-    gla_copy(S, gla_rows(w->kept, from * x->dk, x->dk));
-    for (size_t n = from * w->stride; n < index; n++) {
-        size_t mark = gla_mark(x->in);
-        chunk u = chunk_at(w, n);
-        write_chunk(&u, S);
-        cross(w, S, n + 1);
-        gla_release(x->in, mark);
-    }
-    return S;
-}
-
-static gla_matrix score_gradient(const chunk *u, gla_matrix d_o, gla_matrix dOh) {
+static gated_parts score_gradient(const chunk *u, gla_matrix d_o, gla_matrix dOh) {
     gla_matrix dP = gla_new(dOh.in, u->m, u->m);
-    gla_product(dP, paired_mild(&u->value, dOh), gla_transposed(u->Vh));
+    gated_product(dP, paired_mild(&u->value, gated_single(dOh)), gated_parts_transposed(u->Vt));
     paired_scores(&u->value, dP, d_o, u->v);
     gla_lower(dP, false);
-    gla_round_at(dP, GLA_SITE_DSCORE);
-    return dP;
+    return gated_parts_of(dP, (gla_matrix){0}, GLA_SITE_DSCORE, u->precise);
 }
 
 static paired_roles key_roles(const chunk *u, gla_matrix Sr, gla_matrix Gr, gla_matrix d_o, gla_matrix dOh) {
     gla_matrix dQi = gla_new(Sr.in, u->m, Sr.rows), dKi = gla_new(Sr.in, u->m, Sr.rows);
     gla_product(dQi, dOh, gla_transposed(Sr));
     gla_product(dKi, u->Vh, gla_transposed(Gr));
-    return (paired_roles){u->sq, u->k, score_gradient(u, d_o, dOh), {u->Qh, dQi, u->Kh, dKi}, {0}, {0}};
+    return (paired_roles){.reader = u->sq,
+                          .writer = u->k,
+                          .W = score_gradient(u, d_o, dOh),
+                          .readerh = u->Qt,
+                          .writerh = u->Kt,
+                          .inter = {gated_whole(u->Qt), dQi, gated_whole(u->Kt), dKi}};
 }
 
 /* S with one side's mid, [1,dk] or [1,dv], as the other side's gate gradient reads it. */
@@ -187,10 +182,13 @@ static void gate_gradients(const gated_slice *x, const chunk *u, const paired_ro
 }
 
 /* The gradients of a chunk; G becomes dSh. */
-static void chunk_back(const gated_slice *x, const chunk *u, gla_matrix S, gla_matrix G) {
+static void chunk_back(const gated_walk *w, size_t index, gla_matrix S, gla_matrix G) {
+    const gated_slice *x = w->x;
+    const chunk at = chunk_at(own(w), index), *u = &at;
     gla_matrix Sr = gated_rounded(S, GLA_SITE_STATE_READ), Gr = gated_rounded(G, GLA_SITE_DSTATE_READ);
     gla_matrix d_o = rows_of(x->d_o, u), dOh = gated_weighed(d_o, u->value.into);
-    paired_roles value = value_roles(u, Sr, scores_of(u), d_o, dOh), key = key_roles(u, Sr, Gr, d_o, dOh);
+    gated_parts P = gated_parts_of(scores_of(u), (gla_matrix){0}, GLA_SITE_SCORE, u->precise);
+    paired_roles value = value_roles(u, Sr, P, d_o, dOh), key = key_roles(u, Sr, Gr, d_o, dOh);
     value.inter.dwriter = gla_new(x->in, u->m, x->dv);
     gla_product(value.inter.dwriter, u->Kh, Gr);
     paired_add_products(&value);
@@ -206,31 +204,15 @@ static void chunk_back(const gated_slice *x, const chunk *u, gla_matrix S, gla_m
     gla_round_at(G, GLA_SITE_DSTATE);
 }
 
-static void run_backward(const walk *w) {
-    gla_matrix G = w->x->dS0;
-    gla_copy(G, w->x->dST);
-    cross(w, G, w->count);
-    for (size_t n = w->count; n-- > 0;) {
-        size_t mark = gla_mark(G.in);
-        gla_matrix S = state_entering(w, n);
-        chunk u = chunk_at(w, n);
-        chunk_back(w->x, &u, S, G);
-        cross(w, G, n);
-        gla_release(G.in, mark);
-    }
-}
-
 void gated_chunkwise_paired(const gated_slice *x, const gla_form *form) {
-    gla_numbers *n = x->in;
-    size_t mark = gla_mark(n), C = (size_t)form->C;
-    walk w = {.x = x, .form = form, .count = (x->T + C - 1) / C, .sq = gla_new(n, x->T, x->dk)};
+    size_t mark = gla_mark(x->in), C = (size_t)form->C;
+    walk w = {.common = {.x = x, .count = (x->T + C - 1) / C, .backward = form->backward, .cross = cross},
+              .form = form};
+    w.common.forward = chunk_forward;
+    w.common.write = chunk_write;
+    w.common.back = chunk_back;
+    w.sq = gla_new(x->in, x->T, x->dk);
     gla_scale(w.sq, x->q, x->s);
-    if (form->backward) {
-        w.stride = w.count ? (size_t)ceil(sqrt((double)w.count)) : 1;
-        w.kept = gla_new(n, (w.count + w.stride - 1) / w.stride * x->dk, x->dv);
-    }
-    if (n->status == GLA_OK) run_forward(&w);
-    if (n->status == GLA_OK && form->backward) run_backward(&w);
-    gla_release(n, mark);
-    n->chunk = -1;
+    gated_walk_run(&w.common);
+    gla_release(x->in, mark);
 }

@@ -6,8 +6,6 @@
 
 #include <math.h>
 
-#include "operand.h"
-
 /* ---- the factors ---- */
 
 /* Gamma [m,D]. */
@@ -145,22 +143,27 @@ void paired_scores(const paired_side *x, gla_matrix P, gla_matrix reader, gla_ma
         if (paired_strong(x, c)) channel_scores(P, gla_column(x->g, c), gla_column(reader, c), gla_column(writer, c));
 }
 
-gla_matrix paired_mild(const paired_side *x, gla_matrix reader) {
+static gla_matrix mild_part(const paired_side *x, gla_matrix reader) {
+    if (gla_absent(reader)) return reader;
     gla_matrix z = gated_weighed(reader, (gla_matrix){0});
     for (size_t c = 0; c < z.cols; c++)
         if (paired_strong(x, c)) gla_zero(gla_column(z, c));
     return z;
 }
 
-static gla_matrix plus_product(gla_matrix inter, gla_matrix W, gla_matrix A) {
+gated_parts paired_mild(const paired_side *x, gated_parts reader) {
+    return (gated_parts){mild_part(x, reader.hi), mild_part(x, reader.lo)};
+}
+
+static gla_matrix plus_product(gla_matrix inter, gated_parts W, gated_parts A) {
     gla_matrix Z = gated_weighed(inter, (gla_matrix){0});
-    gla_product(Z, W, A);
+    gated_product(Z, W, A);
     return Z;
 }
 
 void paired_add_products(paired_roles *x) {
-    x->dreader = plus_product(x->inter.dreader, x->W, x->inter.writer);
-    x->dwriter = plus_product(x->inter.dwriter, gla_transposed(x->W), x->inter.reader);
+    x->dreader = plus_product(x->inter.dreader, x->W, x->writerh);
+    x->dwriter = plus_product(x->inter.dwriter, gated_parts_transposed(x->W), x->readerh);
 }
 
 /* The mild channels of `whole` and the strong ones of `inter`, weighed. */
@@ -172,16 +175,16 @@ static gla_matrix weighed_by_kind(const paired_side *x, gla_matrix whole, gla_ma
 }
 
 gla_matrix paired_read(const paired_side *x, const paired_roles *r) {
-    gla_matrix Z = weighed_by_kind(x, r->dreader, r->inter.dreader, x->into);
+    gla_matrix Z = weighed_by_kind(x, r->dreader, r->inter.dreader, x->into), W = gated_whole(r->W);
     for (size_t c = 0; c < Z.cols; c++)
-        if (paired_strong(x, c)) channel_read(gla_column(Z, c), r->W, gla_column(x->g, c), gla_column(r->writer, c));
+        if (paired_strong(x, c)) channel_read(gla_column(Z, c), W, gla_column(x->g, c), gla_column(r->writer, c));
     return Z;
 }
 
 gla_matrix paired_written(const paired_side *x, const paired_roles *r) {
-    gla_matrix Y = weighed_by_kind(x, r->dwriter, r->inter.dwriter, x->out);
+    gla_matrix Y = weighed_by_kind(x, r->dwriter, r->inter.dwriter, x->out), W = gated_whole(r->W);
     for (size_t c = 0; c < Y.cols; c++)
-        if (paired_strong(x, c)) channel_written(gla_column(Y, c), r->W, gla_column(x->g, c), gla_column(r->reader, c));
+        if (paired_strong(x, c)) channel_written(gla_column(Y, c), W, gla_column(x->g, c), gla_column(r->reader, c));
     return Y;
 }
 
@@ -194,22 +197,22 @@ static void mild_gate_gradient(gla_matrix dg, const paired_roles *r, size_t c, g
     gate_gradient_suffix(dg, whole, end);
 }
 
-static void strong_gate_gradient(gla_matrix dg, const paired_side *x, const paired_roles *r, size_t c,
+static void strong_gate_gradient(gla_matrix dg, const paired_side *x, const paired_roles *r, size_t c, gla_matrix W,
                                  gla_matrix through) {
     gated_roles inter = {gla_column(r->inter.reader, c), gla_column(r->inter.dreader, c),
                          gla_column(r->inter.writer, c), gla_column(r->inter.dwriter, c)};
     gla_mul(through, through, gla_column(x->mid, c));
     gla_zero(dg);
     gate_gradient_straddling_states(dg, inter, through);
-    channel_crossing(dg, r->W, gla_column(x->g, c), gla_column(r->reader, c), gla_column(r->writer, c));
+    channel_crossing(dg, W, gla_column(x->g, c), gla_column(r->reader, c), gla_column(r->writer, c));
 }
 
 void paired_gate_gradient(const paired_side *x, const paired_roles *r, gla_matrix dg, gla_matrix S, gla_matrix G) {
-    gla_matrix boundary = gate_gradient_boundary(S, G);
+    gla_matrix boundary = gate_gradient_boundary(S, G), W = gated_whole(r->W);
     gla_matrix wide = dg.cols == boundary.cols ? dg : gla_new(dg.in, dg.rows, boundary.cols);
     for (size_t c = 0; dg.in->status == GLA_OK && c < wide.cols; c++) {
         if (paired_strong(x, c))
-            strong_gate_gradient(gla_column(wide, c), x, r, c, gla_column(boundary, c));
+            strong_gate_gradient(gla_column(wide, c), x, r, c, W, gla_column(boundary, c));
         else
             mild_gate_gradient(gla_column(wide, c), r, c, gla_column(boundary, c));
     }

@@ -15,6 +15,7 @@
 #define GLASSBOX_PAIRED_SIDE_H
 
 #include "gate_gradient.h"
+#include "operand.h"
 
 /* All absent without the gate: every factor is 1, every channel mild. */
 typedef struct paired_side {
@@ -30,12 +31,13 @@ bool paired_strong(const paired_side *x, size_t c);
 /* P_ij = fma(reader_i, writer_j D_ji, P_ij), strong channels ascending, then j, then i; P [m,m]. */
 void paired_scores(const paired_side *x, gla_matrix P, gla_matrix reader, gla_matrix writer);
 /* A copy of the reader without its strong channels, whose scores are not the product's. */
-gla_matrix paired_mild(const paired_side *x, gla_matrix reader);
+gated_parts paired_mild(const paired_side *x, gated_parts reader);
 
-/* What a side's tokens exchange. Reader and writer are as they were, those of `inter` as operands; its gradients are
- * those through the states. W [m,m] lower: dP on the key side, P on the value side. */
+/* What a side's tokens exchange. Reader and writer are as they were; readerh, writerh as operands, wholes of which are
+ * in `inter`, whose gradients are those through the states. W [m,m] lower: dP on the key side, P on the value side. */
 typedef struct paired_roles {
-    gla_matrix reader, writer, W;
+    gla_matrix reader, writer;
+    gated_parts W, readerh, writerh;
     gated_roles inter;
     gla_matrix dreader, dwriter; /* inter.dreader + W writerh, inter.dwriter + W^T readerh: what mild channels need */
 } paired_roles;

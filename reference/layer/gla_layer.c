@@ -29,7 +29,7 @@ static void project(gla_matrix y, gla_matrix x, gla_matrix W, gla_layer_convolut
     layer_linear(y, x, W, (gla_matrix){0});
     if (gla_absent(c.w)) return;
     layer_convolution(y, y, c.w, c.b, before);
-    layer_swish(y, y);
+    act_swish(y, y);
 }
 
 /* g = log sigmoid((x A^T) B^T + b) / tau, not below `least`. */
@@ -37,10 +37,10 @@ static void low_rank_gate(gla_matrix g, gla_matrix x, const gla_layer *l) {
     gla_matrix low = gla_new(l->in, x.rows, l->size.rank);
     layer_linear(low, x, l->A, (gla_matrix){0});
     layer_linear(g, low, l->B, l->b);
-    layer_log_sigmoid(g, g);
+    act_log_sigmoid(g, g);
     gla_divide(g, g, l->tau);
     if (gla_absent(l->least)) return;
-    gla_max(g, g, (gla_matrix){l->in, l->least.at, g.rows, g.cols, 0, 0});
+    gla_max(g, g, gla_spread(l->least, g.rows, g.cols));
 }
 
 static void prepare(gla_matrix x, const gla_layer *l, const gla_layer_state *state, const gla_layer_signals *u) {

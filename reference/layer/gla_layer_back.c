@@ -82,7 +82,7 @@ static void project_back(gla_matrix dx, gla_matrix dy, gla_matrix x, gla_matrix 
     if (!gla_absent(c.w)) {
         seen = gla_new(n, T, m);
         layer_convolution(seen, a, c.w, c.b, gla_new(n, c.w.cols - 1, m));
-        layer_swish(y, seen);
+        act_swish(y, seen);
     } else
         gla_copy(y, a);
     if (feature)
@@ -91,7 +91,7 @@ static void project_back(gla_matrix dx, gla_matrix dy, gla_matrix x, gla_matrix 
         gla_copy(dseen, dy);
     if (!gla_absent(c.w)) {
         gla_matrix dconvolved = gla_new(n, T, m);
-        layer_swish_back(dconvolved, dseen, seen);
+        act_swish_back(dconvolved, dseen, seen);
         layer_convolution_back(da, dc.w, dc.b, dconvolved, a, c.w);
     } else
         gla_copy(da, dseen);
@@ -109,12 +109,12 @@ static void gate_back(gla_matrix dx, gla_matrix dg, gla_matrix x, const gla_laye
     layer_linear(z, low, l->B, l->b);
     gla_divide(dz, dg, l->tau);
     if (!gla_absent(l->least)) {
-        layer_log_sigmoid(slope, z);
+        act_log_sigmoid(slope, z);
         gla_divide(slope, slope, l->tau);
-        gla_above(slope, slope, (gla_matrix){n, l->least.at, T, m, 0, 0});
+        gla_above(slope, slope, gla_spread(l->least, T, m));
         gla_mul(dz, dz, slope);
     }
-    layer_log_sigmoid_back(slope, dz, z);
+    act_log_sigmoid_back(slope, dz, z);
     layer_linear_back(dlow, d->B, d->b, slope, low, l->B);
     layer_linear_back(dx, d->A, (gla_matrix){0}, dlow, x, l->A);
 }

@@ -9,12 +9,6 @@
  */
 #include "maps.h"
 
-gla_matrix layer_number(gla_numbers *n, double x) {
-    gla_matrix z = gla_new(n, 1, 1);
-    if (n->status == GLA_OK) n->ops->set_d(n, z.at, x);
-    return z;
-}
-
 void layer_linear(gla_matrix y, gla_matrix x, gla_matrix W, gla_matrix b) {
     gla_zero(y);
     gla_product(y, x, gla_transposed(W));

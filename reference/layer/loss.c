@@ -8,19 +8,12 @@
  * Shapes: logits [T,V], target [T], z [1,1].
  * Which logit is the largest is asked of its nearest binary64: any other place gives the same value.
  */
+#include "../softmax.h"
 #include "maps.h"
-
-static size_t place_of_largest(gla_matrix row) {
-    gla_numbers *n = row.in;
-    size_t a = 0;
-    for (size_t j = 1; j < row.cols; j++)
-        if (n->ops->get_d(n, gla_at(row, 0, j)) > n->ops->get_d(n, gla_at(row, 0, a))) a = j;
-    return a;
-}
 
 /* z += -ln softmax(row)[target]; e and sum [1,1] are scratch. */
 static void add_entropy(gla_matrix z, gla_matrix row, size_t target, gla_matrix e, gla_matrix sum) {
-    size_t a = place_of_largest(row);
+    size_t a = gla_place_of_largest(row);
     gla_matrix m = gla_column(row, a);
     gla_zero(sum);
     for (size_t j = 0; j < row.cols; j++) {
@@ -38,7 +31,7 @@ static void add_entropy(gla_matrix z, gla_matrix row, size_t target, gla_matrix 
 void layer_cross_entropy(gla_matrix z, gla_matrix logits, const int64_t *target) {
     gla_numbers *n = z.in;
     size_t mark = gla_mark(n);
-    gla_matrix e = gla_new(n, 1, 1), sum = gla_new(n, 1, 1), count = layer_number(n, (double)logits.rows);
+    gla_matrix e = gla_new(n, 1, 1), sum = gla_new(n, 1, 1), count = gla_number(n, (double)logits.rows);
     gla_zero(z);
     for (size_t t = 0; t < logits.rows && n->status == GLA_OK; t++)
         add_entropy(z, gla_row(logits, t), (size_t)target[t], e, sum);
@@ -49,15 +42,10 @@ void layer_cross_entropy(gla_matrix z, gla_matrix logits, const int64_t *target)
 void layer_cross_entropy_back(gla_matrix dlogits, gla_matrix logits, const int64_t *target) {
     gla_numbers *n = dlogits.in;
     size_t mark = gla_mark(n);
-    gla_matrix sum = gla_new(n, 1, 1), count = layer_number(n, (double)logits.rows), one = layer_number(n, 1);
+    gla_matrix count = gla_number(n, (double)logits.rows), one = gla_number(n, 1);
+    gla_softmax(dlogits, logits);
     for (size_t t = 0; t < logits.rows && n->status == GLA_OK; t++) {
-        gla_matrix z = gla_row(logits, t), d = gla_row(dlogits, t);
-        gla_matrix m = gla_column(z, place_of_largest(z)), at_target = gla_column(d, (size_t)target[t]);
-        gla_sub(d, z, (gla_matrix){n, m.at, 1, z.cols, 0, 0});
-        gla_exp(d, d);
-        gla_zero(sum);
-        for (size_t j = 0; j < z.cols; j++) gla_add(sum, sum, gla_column(d, j));
-        gla_divide(d, d, sum);
+        gla_matrix d = gla_row(dlogits, t), at_target = gla_column(d, (size_t)target[t]);
         gla_sub(at_target, at_target, one);
         gla_divide(d, d, count);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The maps around a gated core: what a layer of a GLA language model is made of, in any number system. Rows are tokens;
- * y may be x unless a line says otherwise; [1,1] numbers are made with layer_number.
+ * y may be x unless a line says otherwise; [1,1] numbers are made with gla_number.
  *
  * Backward: NAME_back forms the gradients of the loss from dy, given the forward's inputs. A gradient of an input is
  * set unless a line says added; a gradient of a weight is always added to, since a weight may be used more than once.
@@ -12,28 +12,17 @@
 #ifndef GLASSBOX_LAYER_MAPS_H
 #define GLASSBOX_LAYER_MAPS_H
 
-#include "../verbs.h"
-
-/* [1,1] with x rounded into the system. */
-gla_matrix layer_number(gla_numbers *n, double x);
+#include "../activation.h"
 
 /* linear.c: y [T,m] = x [T,n] W^T + b, W [m,n], b [1,m] or absent; y is not x. */
 void layer_linear(gla_matrix y, gla_matrix x, gla_matrix W, gla_matrix b);
 /* dx added; db absent if there is no b. */
 void layer_linear_back(gla_matrix dx, gla_matrix dW, gla_matrix db, gla_matrix dy, gla_matrix x, gla_matrix W);
 
-/* activation.c: elementwise. */
+/* activation.c. */
 typedef void layer_activation(gla_matrix y, gla_matrix x);
-void layer_sigmoid(gla_matrix y, gla_matrix x);     /* 1 / (1 + e^-x) */
-void layer_swish(gla_matrix y, gla_matrix x);       /* x / (1 + e^-x) */
-void layer_relu(gla_matrix y, gla_matrix x);        /* max(x, 0) */
-void layer_log_sigmoid(gla_matrix y, gla_matrix x); /* min(x, 0) - ln(1 + e^-|x|) */
 /* y = swish(a) * b, the gated product of SwiGLU and of the output gate; y is not b. */
 void layer_swish_gate(gla_matrix y, gla_matrix a, gla_matrix b);
-void layer_swish_back(gla_matrix dx, gla_matrix dy, gla_matrix x);
-void layer_relu_back(gla_matrix dx, gla_matrix dy, gla_matrix x); /* 0 at 0 */
-void layer_sigmoid_back(gla_matrix dx, gla_matrix dy, gla_matrix x);
-void layer_log_sigmoid_back(gla_matrix dx, gla_matrix dy, gla_matrix x);
 void layer_swish_gate_back(gla_matrix da, gla_matrix db, gla_matrix dy, gla_matrix a, gla_matrix b);
 /* The activation of that name ("swish", "silu", "relu", "sigmoid"), or NULL. */
 layer_activation *layer_activation_named(const char *name);

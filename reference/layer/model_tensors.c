@@ -60,9 +60,9 @@ static gla_layer new_attention(list l) {
     bool fused = c->fused_norm && c->output_gate;
     if (c->affine) x.norm = weight(l, fused ? "attn.g_norm_swish_gate.weight" : "attn.g_norm.weight", 1, 1, s.dv);
     x.Wo = weight(l, "attn.o_proj.weight", 2, s.hidden, out);
-    x.scale = layer_number(n, gla_scale_of(&(gla_problem){.dk = (int64_t)s.dk}));
-    x.tau = layer_number(n, c->tau);
-    if (c->has_least) x.least = layer_number(n, c->least);
+    x.scale = gla_number(n, gla_scale_of(&(gla_problem){.dk = (int64_t)s.dk}));
+    x.tau = gla_number(n, c->tau);
+    if (c->has_least) x.least = gla_number(n, c->least);
     return x;
 }
 
@@ -106,7 +106,7 @@ gla_status gla_model_new(const gla_model_config *config, gla_numbers *n, gla_mod
     m->tensor = calloc((size_t)config->layers * PER_BLOCK + OUTSIDE, sizeof *m->tensor);
     if (!m->block || !m->tensor) return gla_fail(err, GLA_NO_MEMORY, "no memory for a model's list of weights");
     size_t V = (size_t)config->vocabulary, D = m->size.hidden;
-    m->eps = layer_number(n, config->eps);
+    m->eps = gla_number(n, config->eps);
     m->embedding = weight((list){m, -1}, "model.embeddings.weight", 2, V, D);
     for (int64_t l = 0; l < config->layers; l++) m->block[l] = new_block((list){m, l});
     m->norm = weight((list){m, -1}, "model.norm.weight", 1, 1, D);

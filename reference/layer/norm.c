@@ -28,7 +28,7 @@ static void root_of_squares(gla_matrix root, gla_matrix x, gla_matrix count, gla
 void layer_rms_norm(gla_matrix y, gla_matrix x, gla_matrix w, gla_matrix eps) {
     gla_numbers *n = y.in;
     size_t mark = gla_mark(n);
-    gla_matrix root = gla_new(n, 1, 1), count = layer_number(n, (double)x.cols);
+    gla_matrix root = gla_new(n, 1, 1), count = gla_number(n, (double)x.cols);
     for (size_t t = 0; t < x.rows && n->status == GLA_OK; t++) {
         gla_matrix yt = gla_row(y, t);
         root_of_squares(root, gla_row(x, t), count, eps);
@@ -50,7 +50,7 @@ static void centre(gla_matrix y, gla_matrix x, gla_matrix mean, gla_matrix count
 void layer_mean_norm(gla_matrix y, gla_matrix x, gla_matrix w, gla_matrix b, gla_matrix eps) {
     gla_numbers *n = y.in;
     size_t mark = gla_mark(n);
-    gla_matrix root = gla_new(n, 1, 1), mean = gla_new(n, 1, 1), count = layer_number(n, (double)x.cols);
+    gla_matrix root = gla_new(n, 1, 1), mean = gla_new(n, 1, 1), count = gla_number(n, (double)x.cols);
     for (size_t t = 0; t < x.rows && n->status == GLA_OK; t++) {
         gla_matrix yt = gla_row(y, t);
         centre(yt, gla_row(x, t), mean, count);
@@ -82,7 +82,7 @@ typedef struct row_parts {
 
 static row_parts new_parts(gla_numbers *n, size_t cols, bool l2, gla_matrix eps) {
     row_parts p = {gla_new(n, 1, cols), gla_new(n, 1, cols), gla_new(n, 1, 1), gla_new(n, 1, 1), {0}, eps};
-    if (!l2) p.count = layer_number(n, (double)cols);
+    if (!l2) p.count = gla_number(n, (double)cols);
     return p;
 }
 

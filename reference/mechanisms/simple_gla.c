@@ -8,11 +8,17 @@
  */
 #include "mechanisms.h"
 
+static const gla_change changes[] = {{GLA_IN_GK, .axes = GLA_PER_HEAD}, {0}};
+
 const gla_mechanism gla_mechanism_simple_gla = {
     .name = "simple_gla",
     .equation = "S_t = e^g_t S_{t-1} + k_t v_t^T ;  o_t = s S_t^T q_t ;  g one number per head",
     .inputs = GLA_UNGATED_INPUTS | 1u << GLA_IN_GK,
+    .optional = 1u << GLA_IN_GK,
     .outputs = GLA_UNGATED_OUTPUTS | 1u << GLA_DGK,
-    .gate_per_head = true,
-    .run = gla_run_gated,
+    .changes = changes,
+    .plain = true,
+    .columns_apart = true,
+    .available = gla_available_gated,
+    .slice = gla_slice_gated,
 };

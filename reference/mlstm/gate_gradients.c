@@ -68,6 +68,7 @@ void mlstm_finish_gates(const mlstm_slice *x, gla_gate_route route, gla_matrix d
     if (route == GLA_ROUTE_SUFFIX) mlstm_suffix(d_log_f, x->q, x->dq, x->k, x->dk_, end);
     for (size_t t = 0; x->options.no_end && t < x->T; t++) gla_sub(gla_row(d_log_f, t), gla_row(d_log_f, t), end);
     gla_matrix d_log_i = gla_new(x->in, x->T, 1);
-    gla_row_dot(gla_transposed(d_log_i), x->k, x->dk_);
+    bool values = x->options.di_from_values;
+    gla_row_dot(gla_transposed(d_log_i), values ? x->v : x->k, values ? x->dv_ : x->dk_);
     mlstm_gate_gradients(x, d_log_i, d_log_f);
 }

@@ -2,7 +2,7 @@
  *
  * The gradients of the mLSTM's gates once dq and dk stand.
  *
- *     d log i_t = k_t.dk_t                                                                        with the full dk
+ *     d log i_t = k_t.dk_t                     with the full dk; options.di_from_values: v_t.dv_t
  *     direct (recurrent.c)   d log f_t = <R_t, Z_t>
  *     suffix (L3)            d log f_t = <F_T,S_T> + sum_{u>=t} (q_u.dq_u - k_u.dk_u)
  *     anchor (L4)            the same inside a chunk, with <F,S'> of its leaving state

@@ -6,46 +6,12 @@
 
 #include <math.h>
 
-static void set(gla_matrix z, double value) {
-    for (size_t i = 0; i < z.rows; i++)
-        for (size_t j = 0; j < z.cols && z.in->status == GLA_OK; j++) z.in->ops->set_d(z.in, gla_at(z, i, j), value);
-}
-
-/* below = min(x, 0), far = e^-|x|. */
-static void two_sides(gla_matrix below, gla_matrix far, gla_matrix x) {
-    size_t mark = gla_mark(x.in);
-    gla_matrix minus = gla_new(x.in, x.rows, x.cols), zero = gla_new(x.in, x.rows, x.cols);
-    gla_neg(minus, x);
-    gla_max(below, minus, zero);
-    gla_neg(below, below);
-    gla_max(far, x, minus);
-    gla_neg(far, far);
-    gla_exp(far, far);
-    gla_release(x.in, mark);
-}
+#include "../activation.h"
 
 static gla_matrix log_sigmoid(gla_matrix x) {
-    gla_matrix below = gla_new(x.in, x.rows, x.cols), far = gla_new(x.in, x.rows, x.cols);
-    two_sides(below, far, x);
-    gla_log1p(far, far);
-    gla_sub(below, below, far);
-    return below;
-}
-
-/* z *= sigmoid(-x), elementwise. */
-static void scale_by_sigmoid_of_minus(gla_matrix z, gla_matrix x) {
-    gla_numbers *n = z.in;
-    size_t mark = gla_mark(n);
-    gla_matrix minus = gla_new(n, x.rows, 1), below = gla_new(n, x.rows, 1), far = gla_new(n, x.rows, 1);
-    gla_matrix one = gla_new(n, x.rows, 1);
-    set(one, 1);
-    gla_neg(minus, x);
-    two_sides(below, far, minus);
-    gla_exp(below, below);
-    gla_add(far, far, one);
-    for (size_t t = 0; t < x.rows; t++) gla_divide(gla_row(below, t), gla_row(below, t), gla_row(far, t));
-    gla_mul(z, z, below);
-    gla_release(n, mark);
+    gla_matrix z = gla_new(x.in, x.rows, x.cols);
+    act_log_sigmoid(z, x);
+    return z;
 }
 
 mlstm_gates mlstm_log_gates(const mlstm_slice *x) {
@@ -55,17 +21,18 @@ mlstm_gates mlstm_log_gates(const mlstm_slice *x) {
 }
 
 void mlstm_gate_gradients(const mlstm_slice *x, gla_matrix d_log_i, gla_matrix d_log_f) {
-    gla_copy(x->di, d_log_i);
-    if (x->options.sigmoid) scale_by_sigmoid_of_minus(x->di, x->i);
-    gla_copy(x->df, d_log_f);
-    scale_by_sigmoid_of_minus(x->df, x->f);
+    if (x->options.sigmoid)
+        act_log_sigmoid_back(x->di, d_log_i, x->i);
+    else
+        gla_copy(x->di, d_log_i);
+    act_log_sigmoid_back(x->df, d_log_f, x->f);
 }
 
 gla_matrix mlstm_first_stabiliser(const mlstm_slice *x) {
     gla_matrix m = gla_new(x->in, 1, 1);
     if (x->options.sigmoid) return m;
     if (gla_absent(x->m0))
-        set(m, -INFINITY);
+        gla_fill(m, -INFINITY);
     else
         gla_copy(m, x->m0);
     return m;
@@ -79,7 +46,7 @@ void mlstm_weight(gla_matrix z, gla_matrix x, gla_matrix m) {
     gla_numbers *n = z.in;
     if (n->status != GLA_OK) return;
     if (n->ops->get_d(n, x.at) == -INFINITY) {
-        set(z, 0);
+        gla_fill(z, 0);
         return;
     }
     gla_sub(z, x, m);

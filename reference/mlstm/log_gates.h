@@ -2,10 +2,8 @@
  *
  * The gates of the mLSTM in log space, and the weights e^(x - m) with their stabiliser.
  *
- *     logsigmoid(x) = min(x, 0) - ln(1 + e^-|x|)         sigmoid(x) = e^min(x,0) / (1 + e^-|x|)
- *
- * both without cancellation for any x, +-inf included: the naive ln(1/(1+e^-x)) is -inf below x = -88.7 in binary32
- * and 0 above 17.3.
+ * Log sigmoids and their gradients are those of ../activation.h, without cancellation for any x, +-inf included: the
+ * naive ln(1/(1+e^-x)) is -inf below x = -88.7 in binary32 and 0 above 17.3.
  *
  * Exponents are sums of log f over the tokens between, taken token by token (segments), never differences of long
  * sums: nothing cancels, and log f = -inf needs no care.

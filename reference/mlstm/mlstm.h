@@ -29,12 +29,13 @@
 #include "../verbs.h"
 
 typedef struct mlstm_options {
-    bool sigmoid;      /* sigmoid input gate, no m */
-    bool unnormalised; /* h_t = s C_t^T q_t; sigmoid gate only. n and its gradients may be absent */
-    bool truncated;    /* gradient of TFLA's kernels: the denominator is a constant and dn_T is ignored. Exact if
-                          dh_t.h_t = 0 for all t, as before a norm that forgets the scale, and dn_T = 0 */
-    bool no_end;       /* df as public chunkwise kernels have it: without the constant <C_T,dC_T> + <n_T,dn_T> in the
-                          gradient of log f */
+    bool sigmoid;        /* sigmoid input gate, no m */
+    bool unnormalised;   /* h_t = s C_t^T q_t; sigmoid gate only. n and its gradients may be absent */
+    bool truncated;      /* gradient of TFLA's kernels: the denominator is a constant and dn_T is ignored. Exact if
+                            dh_t.h_t = 0 for all t, as before a norm that forgets the scale, and dn_T = 0 */
+    bool di_from_values; /* d log i_t = v_t.dv_t in the place of k_t.dk_t: right for the truncated gradient alone */
+    bool no_end;         /* df as public chunkwise kernels have it: without the constant <C_T,dC_T> + <n_T,dn_T> in the
+                            gradient of log f */
 } mlstm_options;
 
 /* All matrices in one number system. Inputs marked (a) may be absent; outputs are made by the caller. */
@@ -62,6 +63,10 @@ typedef void mlstm_run(const mlstm_slice *x, const gla_form *form);
 void mlstm_recurrent(const mlstm_slice *x, const gla_form *form);
 void mlstm_parallel(const mlstm_slice *x, const gla_form *form);
 void mlstm_chunkwise(const mlstm_slice *x, const gla_form *form);
+/* Is there such a form? No +split, no options of other cores. */
+bool mlstm_available(const gla_form *form);
+/* The one that the form names, which must be available. */
+void mlstm_run_form(const mlstm_slice *x, const gla_form *form);
 
 /* Gradients of log f: direct (recurrent), suffix (all), anchor (chunkwise), straddle (parallel, chunkwise). Default:
  * direct, suffix, straddle. */

@@ -6,14 +6,13 @@
 
 #include <math.h>
 
+#include "../denominator.h"
 #include "log_gates.h"
 
 static size_t width(const mlstm_slice *x) { return x->dv + !x->options.unnormalised; }
 
 /* The first dv columns, and the last one. */
-static gla_matrix values(const mlstm_slice *x, gla_matrix S) {
-    return gla_transposed(gla_rows(gla_transposed(S), 0, x->dv));
-}
+static gla_matrix values(const mlstm_slice *x, gla_matrix S) { return gla_columns(S, 0, x->dv); }
 
 static gla_matrix channel_of_ones(const mlstm_slice *x, gla_matrix S) { return gla_column(S, x->dv); }
 
@@ -29,28 +28,20 @@ mlstm_reads mlstm_new_reads(const mlstm_slice *x) {
     return r;
 }
 
-/* e^-m, infinite while nothing was written. */
-static void threshold(gla_matrix z, gla_matrix m) {
-    gla_numbers *n = z.in;
-    if (n->status != GLA_OK) return;
-    if (n->ops->get_d(n, m.at) == -INFINITY) {
-        n->ops->set_d(n, z.at, INFINITY);
-        return;
+/* e^-m [T,1], infinite while nothing was written. */
+static gla_matrix thresholds(const mlstm_slice *x, const mlstm_reads *r) {
+    gla_numbers *n = x->in;
+    gla_matrix least = gla_new(n, x->T, 1);
+    for (size_t t = 0; t < x->T && n->status == GLA_OK; t++) {
+        gla_matrix m = gla_row(r->m, t), z = gla_row(least, t);
+        if (n->ops->get_d(n, m.at) == -INFINITY) {
+            n->ops->set_d(n, z.at, INFINITY);
+            continue;
+        }
+        gla_neg(z, m);
+        gla_exp(z, z);
     }
-    gla_neg(z, m);
-    gla_exp(z, z);
-}
-
-/* max(|nrm|, e^-m) + eps. */
-static void denominator(const mlstm_slice *x, gla_matrix den, gla_matrix nrm, gla_matrix m) {
-    size_t mark = gla_mark(x->in);
-    gla_matrix least = gla_new(x->in, 1, 1);
-    threshold(least, m);
-    gla_neg(den, nrm);
-    gla_max(den, den, nrm);
-    gla_max(den, den, least);
-    if (!gla_absent(x->eps)) gla_add(den, den, x->eps);
-    gla_release(x->in, mark);
+    return least;
 }
 
 void mlstm_divide(const mlstm_slice *x, mlstm_reads *r) {
@@ -58,29 +49,10 @@ void mlstm_divide(const mlstm_slice *x, mlstm_reads *r) {
         gla_copy(x->h, r->num);
         return;
     }
-    for (size_t t = 0; t < x->T; t++) {
-        gla_matrix num = gla_row(r->num, t), den = gla_row(r->den, t);
-        denominator(x, den, channel_of_ones(x, num), gla_row(r->m, t));
-        gla_divide(gla_row(x->h, t), values(x, num), den);
-    }
-}
-
-/* slope * -(dh.h)/den. */
-static void normaliser_gradient(gla_matrix z, gla_matrix dh, gla_matrix h, gla_matrix nrm, gla_matrix m,
-                                gla_matrix den) {
-    gla_numbers *n = z.in;
-    size_t mark = gla_mark(n);
-    gla_matrix least = gla_new(n, 1, 1), slope = gla_new(n, 1, 1), other = gla_new(n, 1, 1);
-    threshold(least, m);
-    gla_above(slope, nrm, least);
-    gla_neg(other, nrm);
-    gla_above(other, other, least);
-    gla_sub(slope, other, slope);
-    gla_zero(z);
-    gla_row_dot(z, dh, h);
-    gla_divide(z, z, den);
-    gla_mul(z, z, slope);
-    gla_release(n, mark);
+    size_t mark = gla_mark(x->in);
+    gla_denominator(r->den, channel_of_ones(x, r->num), thresholds(x, r), x->eps);
+    gla_divide_rows(x->h, values(x, r->num), r->den);
+    gla_release(x->in, mark);
 }
 
 gla_matrix mlstm_read_gradients(const mlstm_slice *x, const mlstm_reads *r) {
@@ -89,13 +61,10 @@ gla_matrix mlstm_read_gradients(const mlstm_slice *x, const mlstm_reads *r) {
         gla_copy(d, x->d_h);
         return d;
     }
-    for (size_t t = 0; t < x->T && x->in->status == GLA_OK; t++) {
-        gla_matrix dt = gla_row(d, t), den = gla_row(r->den, t), dh = gla_row(x->d_h, t);
-        gla_divide(values(x, dt), dh, den);
-        if (x->options.truncated) continue;
-        normaliser_gradient(channel_of_ones(x, dt), dh, gla_row(x->h, t), channel_of_ones(x, gla_row(r->num, t)),
-                            gla_row(r->m, t), den);
-    }
+    gla_divide_rows(values(x, d), x->d_h, r->den);
+    if (x->options.truncated) return d;
+    gla_denominator_back(channel_of_ones(x, d), x->d_h, values(x, r->num), channel_of_ones(x, r->num), thresholds(x, r),
+                         r->den);
     return d;
 }
 

@@ -4,10 +4,9 @@
  *
  *     V~ = [V, 1] ;  S = [C, n] ;  num_t = S_t^T (s q_t) = [numerator, nrm] ;  W = dv + 1      (unnormalised: W = dv)
  *     den_t = max(|nrm_t|, e^-m_t) + eps ;  h_t = numerator_t / den_t
- *     dnum_t = [dh_t / den_t, -(dh_t.h_t)/den_t * slope_t] ;  slope_t = [nrm_t > e^-m_t] - [-nrm_t > e^-m_t]
+ *     dnum_t = [dh_t / den_t, -(dh_t.numerator_t)/den_t^2 * slope_t]          as in ../denominator.h, least_t = e^-m_t
  *
- * m_t is a constant, and with options.truncated the denominator too: the last channel of dnum is 0. The brackets are
- * comparisons of the number system, so that an interval encloses either side of the kink where it cannot decide.
+ * m_t is a constant, and with options.truncated the denominator too: the last channel of dnum is 0.
  */
 #ifndef GLASSBOX_MLSTM_NORMALISER_H
 #define GLASSBOX_MLSTM_NORMALISER_H

@@ -10,6 +10,8 @@
  *                                or suffix: <F_T, S_T> + sum_{u>=t} (q_u.dq_u - k_u.dk_u)
  *
  * Shapes: S, Z, R, F [dk,W]. One token after the other; fa, ia <= 1, so nothing overflows whatever i.
+ * Rounding: log f_t + m_{t-1} is announced as a sum of gates, for its error is in every later m: where log f is below
+ * m's last place (gates near 1) each token loses it whole, and what is lost adds up.
  * Precision: one rounding per operation, the write is an fma; the direct route does not cancel.
  * Cost: forward 5 T dk W flops. Memory: the backward keeps every sqrt(T)-th state and recomputes the others.
  */
@@ -25,6 +27,34 @@ typedef struct steps {
     gla_matrix ia, K; /* [T,1], [T,dk] ia_t k_t */
 } steps;
 
+/* z = e^-max(x, 0), [1,1]. */
+static void decay_by(gla_matrix z, gla_matrix x) {
+    size_t mark = gla_mark(z.in);
+    gla_max(z, x, gla_new(z.in, 1, 1));
+    gla_neg(z, z);
+    gla_exp(z, z);
+    gla_release(z.in, mark);
+}
+
+/* fa = e^(kept - m), ia = e^(log i - m) for m = max(kept, log i), both 0 while nothing was written. They are made of
+ * log i - kept: one of them is 1 whatever the error of m, which is in the units of the state and not in its decay. */
+static void stabilised_weights(gla_matrix fa, gla_matrix ia, gla_matrix kept, gla_matrix log_i) {
+    gla_numbers *n = fa.in;
+    if (n->status != GLA_OK) return;
+    if (n->ops->get_d(n, kept.at) == -INFINITY && n->ops->get_d(n, log_i.at) == -INFINITY) {
+        gla_zero(fa);
+        gla_zero(ia);
+        return;
+    }
+    size_t mark = gla_mark(n);
+    gla_matrix over = gla_new(n, 1, 1);
+    gla_sub(over, log_i, kept);
+    decay_by(fa, over);
+    gla_neg(over, over);
+    decay_by(ia, over);
+    gla_release(n, mark);
+}
+
 /* fa, ia and m of all tokens; m is left at m_T. */
 static steps stabilised_steps(const mlstm_slice *x, mlstm_gates g, mlstm_reads *r, gla_matrix m) {
     gla_numbers *n = x->in;
@@ -34,10 +64,14 @@ static steps stabilised_steps(const mlstm_slice *x, mlstm_gates g, mlstm_reads *
         n->token = (int64_t)t;
         gla_matrix log_i = gla_row(g.i, t), fa = gla_row(p.fa, t), ia = gla_row(p.ia, t);
         gla_add(kept, gla_row(g.f, t), m);
-        if (!x->options.sigmoid) gla_copy(m, kept);
-        mlstm_stabilise(x, m, log_i);
-        mlstm_weight(fa, kept, m);
-        mlstm_weight(ia, log_i, m);
+        if (x->options.sigmoid) {
+            gla_exp(fa, kept);
+            gla_exp(ia, log_i);
+        } else {
+            gla_round_at(kept, GLA_SITE_GATE_SUM);
+            gla_max(m, kept, log_i);
+            stabilised_weights(fa, ia, kept, log_i);
+        }
         gla_scale(gla_row(p.K, t), gla_row(x->k, t), ia);
         gla_copy(gla_row(r->m, t), m);
     }

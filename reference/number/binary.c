@@ -3,9 +3,9 @@
  * binary64 and binary32: the machine's own arithmetic, round to nearest even, subnormals kept.
  *
  * Every operation is one IEEE operation and fma is fused, on machines without the instruction too (libm supplies it).
- * exp and log1p are correctly rounded (format.c, by way of MPFR), so that no result depends on whose libm is linked;
- * binary32 asks MPFR only where binary64's, taken as right to 2^-40, leaves the rounding open. Both systems have a
- * quick dot and axpy: the very fma of the plain loop in the same order, only without a call for each; where the
+ * exp, log1p, expm1, sin and cos are correctly rounded (format.c, by way of MPFR): no result depends on whose libm is
+ * linked; binary32 asks MPFR only where binary64's, taken as right to 2^-40, leaves the rounding open. Both systems
+ * have a quick dot and axpy: the very fma of the plain loop in the same order, only without a call for each; where the
  * processor has an fma instruction the compiled clone uses it.
  */
 #include <float.h>
@@ -54,6 +54,18 @@ static void b64_log1p(gla_numbers *n, void *z, const void *x) {
     double_put(z, gla_round_log1p(&gla_binary64_format, GLA_RN, double_at(x), 0));
 }
 
+static void b64_expm1(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_expm1(&gla_binary64_format, GLA_RN, double_at(x), 0));
+}
+
+static void b64_sin(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_sin(&gla_binary64_format, GLA_RN, double_at(x), 0));
+}
+
+static void b64_cos(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_cos(&gla_binary64_format, GLA_RN, double_at(x), 0));
+}
+
 CLONED_FOR_FMA
 static void b64_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys, size_t count) {
     const char *xi = x, *yi = y;
@@ -86,6 +98,9 @@ static const struct gla_number_ops binary64_ops = {
     .div = b64_div,
     .sqrt = b64_sqrt,
     .log1p = b64_log1p,
+    .expm1 = b64_expm1,
+    .sin = b64_sin,
+    .cos = b64_cos,
     .max = double_max,
     .above = double_above,
     .dot = b64_dot,
@@ -150,6 +165,20 @@ static void b32_log1p(gla_numbers *n, void *z, const void *x) {
     float_put(z, rounds_surely(log1p(at), &y) ? y : (float)gla_round_log1p(&gla_binary32_format, GLA_RN, at, 0));
 }
 
+static void b32_expm1(gla_numbers *n, void *z, const void *x) {
+    double at = (double)float_at(x);
+    float y;
+    float_put(z, rounds_surely(expm1(at), &y) ? y : (float)gla_round_expm1(&gla_binary32_format, GLA_RN, at, 0));
+}
+
+static void b32_sin(gla_numbers *n, void *z, const void *x) {
+    float_put(z, (float)gla_round_sin(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+}
+
+static void b32_cos(gla_numbers *n, void *z, const void *x) {
+    float_put(z, (float)gla_round_cos(&gla_binary32_format, GLA_RN, (double)float_at(x), 0));
+}
+
 static void b32_max(gla_numbers *n, void *z, const void *x, const void *y) {
     float_put(z, (float)double_larger((double)float_at(x), (double)float_at(y)));
 }
@@ -190,6 +219,9 @@ static const struct gla_number_ops binary32_ops = {
     .div = b32_div,
     .sqrt = b32_sqrt,
     .log1p = b32_log1p,
+    .expm1 = b32_expm1,
+    .sin = b32_sin,
+    .cos = b32_cos,
     .max = b32_max,
     .above = b32_above,
     .dot = b32_dot,

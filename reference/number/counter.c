@@ -74,6 +74,21 @@ static void counter_log1p(gla_numbers *n, void *z, const void *x) {
     self(n)->inner->ops->log1p(self(n)->inner, z, x);
 }
 
+static void counter_sin(gla_numbers *n, void *z, const void *x) {
+    self(n)->count.exp++;
+    self(n)->inner->ops->sin(self(n)->inner, z, x);
+}
+
+static void counter_cos(gla_numbers *n, void *z, const void *x) {
+    self(n)->count.exp++;
+    self(n)->inner->ops->cos(self(n)->inner, z, x);
+}
+
+static void counter_expm1(gla_numbers *n, void *z, const void *x) {
+    self(n)->count.exp++;
+    self(n)->inner->ops->expm1(self(n)->inner, z, x);
+}
+
 static void counter_max(gla_numbers *n, void *z, const void *x, const void *y) {
     self(n)->count.compare++;
     double_max(n, z, x, y);
@@ -114,6 +129,9 @@ static const struct gla_number_ops counter_ops = {
     .div = counter_div,
     .sqrt = counter_sqrt,
     .log1p = counter_log1p,
+    .expm1 = counter_expm1,
+    .sin = counter_sin,
+    .cos = counter_cos,
     .max = counter_max,
     .above = counter_above,
     .dot = counter_dot,

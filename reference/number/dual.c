@@ -5,6 +5,7 @@
  * exact directional derivative: the check of every hand-derived backward.
  *
  *     (x y)' = x' y + x y'        (x y + w)' = x' y + x y' + w'        (e^x)' = e^x x'
+ *     sin(x)' = cos(x) x'     cos(x)' = -sin(x) x'
  *     (x / y)' = (x' - (x/y) y') / y      ln(1+x)' = x' / (1 + x)      max(x, y)' = the larger one's, x' if equal
  *
  * Values round as in mpfr:P, to nearest. A tangent rounds once in mul, twice in fma (after x' y + x
@@ -138,6 +139,37 @@ static void dual_log1p(gla_numbers *n, void *z, const void *x) {
     mpfr_log1p(r->value, u->value, MPFR_RNDN);
 }
 
+static void dual_sin(gla_numbers *n, void *z, const void *x) {
+    struct dual *d = (struct dual *)n;
+    struct dual_number *r = z;
+    const struct dual_number *u = x;
+    mpfr_sin_cos(d->quotient, d->slope, u->value, MPFR_RNDN);
+    mpfr_mul(r->tangent, d->slope, u->tangent, MPFR_RNDN);
+    mpfr_set(r->value, d->quotient, MPFR_RNDN);
+}
+
+static void dual_cos(gla_numbers *n, void *z, const void *x) {
+    struct dual *d = (struct dual *)n;
+    struct dual_number *r = z;
+    const struct dual_number *u = x;
+    mpfr_sin_cos(d->slope, d->quotient, u->value, MPFR_RNDN);
+    mpfr_neg(d->slope, d->slope, MPFR_RNDN);
+    mpfr_mul(r->tangent, d->slope, u->tangent, MPFR_RNDN);
+    mpfr_set(r->value, d->quotient, MPFR_RNDN);
+}
+
+static void dual_expm1(gla_numbers *n, void *z, const void *x) {
+    struct dual *d = (struct dual *)n;
+    struct dual_number *r = z;
+    const struct dual_number *u = x;
+    mpfr_exp(d->slope, u->value, MPFR_RNDN);
+    mpfr_expm1(r->value, u->value, MPFR_RNDN);
+    if (mpfr_zero_p(d->slope))
+        mpfr_set_zero(r->tangent, +1);
+    else
+        mpfr_mul(r->tangent, d->slope, u->tangent, MPFR_RNDN);
+}
+
 static void dual_max(gla_numbers *n, void *z, const void *x, const void *y) {
     struct dual_number *r = z;
     const struct dual_number *u = x, *v = y;
@@ -170,6 +202,9 @@ static const struct gla_number_ops dual_ops = {
     .div = dual_div,
     .sqrt = dual_sqrt,
     .log1p = dual_log1p,
+    .expm1 = dual_expm1,
+    .sin = dual_sin,
+    .cos = dual_cos,
     .max = dual_max,
     .above = dual_above,
     .close = dual_close,

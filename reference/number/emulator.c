@@ -121,6 +121,18 @@ static void logarithm(gla_numbers *n, void *z, const void *x) {
     double_put(z, rounded(self(n), &self(n)->model.exp, log1p(double_at(x))));
 }
 
+static void exponential_less_one(gla_numbers *n, void *z, const void *x) {
+    double_put(z, rounded(self(n), &self(n)->model.exp, expm1(double_at(x))));
+}
+
+static void sine(gla_numbers *n, void *z, const void *x) {
+    double_put(z, rounded(self(n), &self(n)->model.exp, sin(double_at(x))));
+}
+
+static void cosine(gla_numbers *n, void *z, const void *x) {
+    double_put(z, rounded(self(n), &self(n)->model.exp, cos(double_at(x))));
+}
+
 /* ---- matrix products ---- */
 
 /* One addition, or one block of a tensor core: `block` is exact, `absolute` the sum of the absolute values. */
@@ -155,6 +167,13 @@ static void site(gla_numbers *n, gla_site where, void *x) {
     double_put(x, rounded(self(n), &self(n)->model.site[where], double_at(x)));
 }
 
+static void split(gla_numbers *n, gla_site where, void *hi, void *lo, const void *x) {
+    const gla_rounding_rule *rule = &self(n)->model.site[where];
+    double high = rounded(self(n), rule, double_at(x));
+    double_put(hi, high);
+    double_put(lo, isfinite(high) ? rounded(self(n), rule, double_at(x) - high) : 0);
+}
+
 static const struct gla_number_ops ops = {.init = double_init,
                                           .clear = double_clear,
                                           .set = double_set,
@@ -170,11 +189,15 @@ static const struct gla_number_ops ops = {.init = double_init,
                                           .div = divide,
                                           .sqrt = root,
                                           .log1p = logarithm,
+                                          .expm1 = exponential_less_one,
+                                          .sin = sine,
+                                          .cos = cosine,
                                           .max = double_max,
                                           .above = double_above,
                                           .dot = dot,
                                           .dot_rounds = true,
-                                          .site = site};
+                                          .site = site,
+                                          .split = split};
 
 gla_numbers *gla_emulator_open(const gla_error_model *model, uint64_t seed) {
     emulator *e = calloc(1, sizeof *e);

@@ -27,6 +27,9 @@
  * and where the scale comes in, spared moves into det. Carried states are never held scaled: spared ends there. Of
  * generic inputs next to nothing is exact, so spared is next to nothing.
  *
+ * e^x is a decay, at most 1 where x <= 0 whatever x's error, unless x is marked as a logit (GLA_SITE_LOGIT): there a
+ * kernel may have another largest one, and an error of some nats is not first order.
+ *
  * Independence: var adds as if roundings were independent and each met once. That holds on the way to o, the states,
  * dq, dk, dv. It does not hold for the scale (used by all), cumulative gates (used by every pair of tokens) and gate
  * gradients (sums of neighbours that share states): at those sites min(lambda sqrt(var), lin) moves into det, where
@@ -37,6 +40,14 @@
  *     sum over groups (sum_{i in group} |a_i|)^2 e^2 <= m sum a_i^2 e_i^2 :
  * every rounding enters var m-fold (model.repeats; compare/repeats.h counts m in the inputs), and lin, which needs no
  * independence, ends the growth. Generic inputs have m = 1.
+ *
+ * Operands of two parts (gla_split_at). With u of the site, x = hi + r, |r| <= u|x|, and r = lo + e, |e| <= u|r| <=
+ * u^2 |x|. A product of two such operands is hi hi' + hi lo' + lo hi', so that lo lo' + e x' + x e' is missing:
+ *     |missing| <= (1 + 1 + 1) u^2 |x x'| = 1.5 u^2 |x x'| for each of the two operands,
+ * third powers of u left out. An operand of two parts is therefore one number with a rounding of 1.5 u^2; with an
+ * operand that is not split, whose lo' = 0, u^2 would do. What fits p bits has lo = 0 and is exact; what fits 2 p bits
+ * is not: lo lo' is missing. Both parts are multiples of what x is a multiple of, not of the last place of a number of
+ * p bits. Near underflow e is at most tiny. Cut toward zero, r, lo and e have x's sign and nothing changes.
  *
  * What stays wide. Gate gradients: a rounded state is read by every token of its chunk, and what it does to their terms
  * has the signs of the operands, so the terms' bounds add up linearly (Minkowski), 8 times what 64 independent terms
@@ -64,9 +75,10 @@ typedef struct gla_rounding_rule {
 gla_rounding_rule gla_rounding_into(const gla_format *f, bool cut);
 
 typedef struct gla_error_model {
-    gla_rounding_rule op;      /* every elementwise operation; an fma counts as two, kernels may contract or not */
-    gla_rounding_rule exp;     /* the kernel's exp, its final rounding included; log1p, from the same library, too */
-    double exp_argument;       /* relative error of exp's argument on its way into base 2 */
+    gla_rounding_rule op;  /* every elementwise operation; an fma counts as two, kernels may contract or not */
+    gla_rounding_rule exp; /* the kernel's exp, its final rounding included; log1p, expm1, sin and cos, from the same
+                              library, too */
+    double exp_argument;   /* relative error of exp's argument on its way into base 2 */
     gla_rounding_rule operand; /* operands of matrix products as the product unit reads them */
     gla_rounding_rule sum;     /* accumulation inside a matrix product; one_sided: u per block of 16 products, relative
                                   to the sum of their absolute values (tensor cores); else u per addition */
@@ -78,8 +90,9 @@ typedef struct gla_error_model {
 
 typedef struct gla_error_number {
     double x, var, lin, det, size, spared;
+    double floor; /* no kernel's number is nearer to 0; 0 but for a maximum of which the errors leave open what it is */
     int unit;
-    bool scaled;
+    bool scaled, logit;
 } gla_error_number;
 
 #define GLA_ERROR_LAMBDA 3.5 /* PASS: 8 standard deviations of an error uniform in its rounding interval */

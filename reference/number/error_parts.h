@@ -53,6 +53,9 @@ static inline void error_narrow(gla_error_number *x, double u, int p) {
 /* One rounding of x by the rule, met by `repeats` equal ones. False: x is exact. */
 bool error_round(gla_error_number *x, const gla_rounding_rule *rule, double repeats);
 
+/* Y = (I+L)^-1 Y, or (I+L)^-T Y. */
+void error_solve(gla_numbers *n, const struct gla_matrix *Y, const struct gla_matrix *L, bool back);
+
 /* C += A B. */
 void error_product(gla_numbers *n, const struct gla_matrix *C, const struct gla_matrix *A, const struct gla_matrix *B);
 

@@ -124,13 +124,14 @@ static double round_sum(gla_error_number *z, const sums *s, size_t j, size_t K, 
     if (rule->u == 0) return 0;
     double blocks = ceil((double)K / BLOCK);
     double total = rule->u * (rule->one_sided ? blocks * s->absolute[j] : s->magnitudes[j]);
-    if (fits(z->size, z->unit, rule->p)) return total;
+    bool underflows = !rule->one_sided && power_of_two(z->unit) < 2 * rule->tiny; /* below the coarsest grid */
+    if (fits(z->size, z->unit, rule->p) && !underflows) return total;
     if (rule->one_sided)
         z->det += total + rule->tiny;
     else {
         z->var += n->repeats * (rule->u * rule->u * s->squares[j]);
         z->lin += total;
-        z->det += rule->tiny;
+        z->det += (double)K * rule->tiny; /* every product may underflow; sums of such numbers are exact */
     }
     error_narrow(z, rule->u, rule->p);
     return 0;
@@ -178,6 +179,7 @@ static void add_columns(const gla_matrix *C, size_t first, size_t width, const d
             close_sum(z, &s, j, K, n);
             if (all.spared) z->spared += spared_by(a, b, j, width, K);
             bring_in_scale(z, all.scaled);
+            z->floor = 0;
         }
     }
 }

@@ -281,6 +281,34 @@ double gla_round_log1p(const gla_format *f, gla_rounding r, double x, uint32_t r
     return round_exact(f, r, exactly_mpfr(power, true), random); /* ln is never dyadic but at 1 */
 }
 
+double gla_round_sin(const gla_format *f, gla_rounding r, double x, uint32_t random) {
+    if (x == 0) return x;
+    if (!isfinite(x)) return nonfinite(f, (double)NAN);
+    MPFR_DECL_INIT(sine, MPFR_BITS);
+    mpfr_set_d(sine, x, MPFR_RNDN);
+    mpfr_sin(sine, sine, MPFR_RNDZ);
+    return round_exact(f, r, exactly_mpfr(sine, true), random); /* never dyadic but at 0 */
+}
+
+double gla_round_cos(const gla_format *f, gla_rounding r, double x, uint32_t random) {
+    if (x == 0) return gla_round(f, r, 1, random);
+    if (!isfinite(x)) return nonfinite(f, (double)NAN);
+    MPFR_DECL_INIT(cosine, MPFR_BITS);
+    mpfr_set_d(cosine, x, MPFR_RNDN);
+    mpfr_cos(cosine, cosine, MPFR_RNDZ);
+    return round_exact(f, r, exactly_mpfr(cosine, true), random);
+}
+
+double gla_round_expm1(const gla_format *f, gla_rounding r, double x, uint32_t random) {
+    if (x == 0) return x;
+    if (isinf(x) && x < 0) return gla_round(f, r, -1, random);
+    if (!isfinite(x)) return nonfinite(f, x);
+    MPFR_DECL_INIT(power, MPFR_BITS); /* the range as for e^x */
+    mpfr_set_d(power, fmin(fmax(x, -2000), 2000), MPFR_RNDN);
+    mpfr_expm1(power, power, MPFR_RNDZ);
+    return round_exact(f, r, exactly_mpfr(power, true), random);
+}
+
 /* ---- encodings: sign, exponent field, p-1 fraction bits ---- */
 
 static uint32_t exponent_ones(const gla_format *f) { return (((uint32_t)1 << (f->bits - f->p)) - 1) << (f->p - 1); }

@@ -57,11 +57,14 @@ double gla_round(const gla_format *f, gla_rounding r, double x, uint32_t random)
 double gla_round_add(const gla_format *f, gla_rounding r, double x, double y, uint32_t random);
 double gla_round_mul(const gla_format *f, gla_rounding r, double x, double y, uint32_t random);
 double gla_round_fma(const gla_format *f, gla_rounding r, double x, double y, double w, uint32_t random);
-/* x / y, the square root, exp(x), ln(1 + x), correctly rounded by mode r. */
+/* x / y, the square root, exp(x), ln(1 + x), e^x - 1, sin(x), cos(x), correctly rounded by mode r. */
 double gla_round_div(const gla_format *f, gla_rounding r, double x, double y, uint32_t random);
 double gla_round_sqrt(const gla_format *f, gla_rounding r, double x, uint32_t random);
 double gla_round_exp(const gla_format *f, gla_rounding r, double x, uint32_t random);
 double gla_round_log1p(const gla_format *f, gla_rounding r, double x, uint32_t random);
+double gla_round_expm1(const gla_format *f, gla_rounding r, double x, uint32_t random);
+double gla_round_sin(const gla_format *f, gla_rounding r, double x, uint32_t random);
+double gla_round_cos(const gla_format *f, gla_rounding r, double x, uint32_t random);
 /* An MPFR value of any precision, rounded once into f. */
 double gla_round_mpfr(const gla_format *f, gla_rounding r, const mpfr_t x, uint32_t random);
 

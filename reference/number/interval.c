@@ -62,6 +62,11 @@ static void iv_div(gla_numbers *n, void *z, const void *x, const void *y) { mpfi
 static void iv_sqrt(gla_numbers *n, void *z, const void *x) { mpfi_sqrt(z, x); }
 
 static void iv_log1p(gla_numbers *n, void *z, const void *x) { mpfi_log1p(z, x); }
+static void iv_expm1(gla_numbers *n, void *z, const void *x) { mpfi_expm1(z, x); }
+
+static void iv_sin(gla_numbers *n, void *z, const void *x) { mpfi_sin(z, x); }
+
+static void iv_cos(gla_numbers *n, void *z, const void *x) { mpfi_cos(z, x); }
 
 static void iv_max(gla_numbers *n, void *z, const void *x, const void *y) {
     mpfi_ptr r = z;
@@ -98,6 +103,9 @@ static const struct gla_number_ops interval_ops = {
     .div = iv_div,
     .sqrt = iv_sqrt,
     .log1p = iv_log1p,
+    .expm1 = iv_expm1,
+    .sin = iv_sin,
+    .cos = iv_cos,
     .max = iv_max,
     .above = iv_above,
     .close = iv_close,

@@ -18,6 +18,11 @@ gla_numbers *gla_mixed_open(const gla_format *narrow) {
                                       [GLA_SITE_STATE_READ] = in,
                                       [GLA_SITE_SCORE] = in,
                                       [GLA_SITE_DSTATE_READ] = in,
-                                      [GLA_SITE_DSCORE] = in}};
+                                      [GLA_SITE_DSCORE] = in,
+                                      [GLA_SITE_BETA_OPERAND] = in,
+                                      [GLA_SITE_INVERSE] = in,
+                                      [GLA_SITE_WY] = in,
+                                      [GLA_SITE_PSEUDO] = in,
+                                      [GLA_SITE_DPSEUDO] = in}};
     return gla_emulator_open(&model, 0);
 }

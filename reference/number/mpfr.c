@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mpfr:P, the number system of truth: P bits, round to nearest even, every operation (exp, log1p too)
+ * mpfr:P, the number system of truth: P bits, round to nearest even, every operation (exp, log1p and the like too)
  * correctly rounded.
  *
  * The exponent range is MPFR's widest, about 2^(+-2^62), so nothing a formulation does can overflow
@@ -51,6 +51,11 @@ static void mp_div(gla_numbers *n, void *z, const void *x, const void *y) { mpfr
 static void mp_sqrt(gla_numbers *n, void *z, const void *x) { mpfr_sqrt(z, x, MPFR_RNDN); }
 
 static void mp_log1p(gla_numbers *n, void *z, const void *x) { mpfr_log1p(z, x, MPFR_RNDN); }
+static void mp_expm1(gla_numbers *n, void *z, const void *x) { mpfr_expm1(z, x, MPFR_RNDN); }
+
+static void mp_sin(gla_numbers *n, void *z, const void *x) { mpfr_sin(z, x, MPFR_RNDN); }
+
+static void mp_cos(gla_numbers *n, void *z, const void *x) { mpfr_cos(z, x, MPFR_RNDN); }
 
 static void mp_max(gla_numbers *n, void *z, const void *x, const void *y) { precise_max(z, x, y); }
 
@@ -74,6 +79,9 @@ static const struct gla_number_ops mpfr_ops = {
     .div = mp_div,
     .sqrt = mp_sqrt,
     .log1p = mp_log1p,
+    .expm1 = mp_expm1,
+    .sin = mp_sin,
+    .cos = mp_cos,
     .max = mp_max,
     .above = mp_above,
 };

@@ -2,7 +2,7 @@
  *
  * The narrow number systems (bf16, f16, tf32, e4m3, e5m2, format:p:emin:emax): a number is a double
  * that holds a value of the format, and every operation is the exact one rounded once into the
- * format (format.h), fma, exp and log1p included. neg, max and above are exact; set_d rounds.
+ * format (format.h), fma, exp, log1p, expm1, sin and cos included. neg, max and above are exact; set_d rounds.
  *
  * Stochastic rounding draws 32 bits for every operation that rounds, exact results included, so the
  * i-th operation always sees the i-th draw: word i mod 4 of Philox4x32-10 at counter i / 4, keyed
@@ -72,6 +72,18 @@ static void narrow_log1p(gla_numbers *n, void *z, const void *x) {
     double_put(z, gla_round_log1p(&self(n)->format, self(n)->rounding, double_at(x), draw(self(n))));
 }
 
+static void narrow_expm1(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_expm1(&self(n)->format, self(n)->rounding, double_at(x), draw(self(n))));
+}
+
+static void narrow_sin(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_sin(&self(n)->format, self(n)->rounding, double_at(x), draw(self(n))));
+}
+
+static void narrow_cos(gla_numbers *n, void *z, const void *x) {
+    double_put(z, gla_round_cos(&self(n)->format, self(n)->rounding, double_at(x), draw(self(n))));
+}
+
 static const struct gla_number_ops narrow_ops = {
     .init = double_init,
     .clear = double_clear,
@@ -88,6 +100,9 @@ static const struct gla_number_ops narrow_ops = {
     .div = narrow_div,
     .sqrt = narrow_sqrt,
     .log1p = narrow_log1p,
+    .expm1 = narrow_expm1,
+    .sin = narrow_sin,
+    .cos = narrow_cos,
     .max = double_max,
     .above = double_above,
 };

@@ -38,20 +38,29 @@ struct gla_matrix; /* verbs.h */
 /* Where a mixed-precision kernel may round: the names a profile (compare/profiles.c) gives formats to. A formulation
  * announces each site; ordinary number systems do nothing there. */
 typedef enum gla_site {
-    GLA_SITE_SCALE,       /* the scale as the kernel holds it: one rounding, shared by all results */
-    GLA_SITE_GATE_SUM,    /* Gamma, Eps: cumulative log gates. Their errors are shared by many terms */
-    GLA_SITE_Q_DECAYED,   /* q * e^Gamma, operand of the inter-chunk product */
-    GLA_SITE_K_DECAYED,   /* k * e^(Gamma_m - Gamma), operand of the state update */
-    GLA_SITE_V_DECAYED,   /* v * e^(Eps_m - Eps), operand of the state update */
-    GLA_SITE_STATE_READ,  /* S as operand of a product */
-    GLA_SITE_STATE,       /* S as it is carried from step to step */
-    GLA_SITE_SCORE,       /* P as operand of P V */
-    GLA_SITE_DSTATE_READ, /* F, the adjoint of S, as operand of a product */
-    GLA_SITE_DSTATE,      /* F as it is carried */
-    GLA_SITE_DSCORE,      /* dP as operand of dP K and dP^T Q */
-    GLA_SITE_GATE_TERM,   /* q*dq - k*dk before it is summed: errors of neighbours are correlated from here on */
-    GLA_SITE_OUTPUT,      /* a result as it is written: o dq dk dv */
-    GLA_SITE_OUTPUT_WIDE, /* a result usually kept wide: states, their gradients, dg */
+    GLA_SITE_SCALE,        /* the scale as the kernel holds it: one rounding, shared by all results */
+    GLA_SITE_GATE_SUM,     /* Gamma, Eps: cumulative log gates. Their errors are shared by many terms */
+    GLA_SITE_Q_DECAYED,    /* q * e^Gamma, operand of the inter-chunk product */
+    GLA_SITE_K_DECAYED,    /* k * e^(Gamma_m - Gamma), operand of the state update */
+    GLA_SITE_V_DECAYED,    /* v * e^(Eps_m - Eps), operand of the state update */
+    GLA_SITE_STATE_READ,   /* S as operand of a product */
+    GLA_SITE_STATE,        /* S as it is carried from step to step */
+    GLA_SITE_SCORE,        /* P as operand of P V */
+    GLA_SITE_DSTATE_READ,  /* F, the adjoint of S, as operand of a product */
+    GLA_SITE_DSTATE,       /* F as it is carried */
+    GLA_SITE_DSCORE,       /* dP as operand of dP K and dP^T Q */
+    GLA_SITE_GATE_TERM,    /* q*dq - k*dk before it is summed: errors of neighbours are correlated from here on */
+    GLA_SITE_OUTPUT,       /* a result as it is written: o dq dk dv */
+    GLA_SITE_OUTPUT_WIDE,  /* a result usually kept wide: states, their gradients, dg */
+    GLA_SITE_BETA_OPERAND, /* delta rule: beta k, beta v as operands */
+    GLA_SITE_INVERSE,      /* X = (I+L)^-1 as it is stored */
+    GLA_SITE_WY,           /* W and U0 as they are stored; back: dW */
+    GLA_SITE_PSEUDO,       /* U, the pseudo-values, as they are stored */
+    GLA_SITE_DPSEUDO,      /* dU as it is stored */
+    GLA_SITE_PART,         /* a part of a gradient, written by one kernel and added to by the next */
+    GLA_SITE_LOGIT,        /* softmax: a logit less the largest, of which e^x is no decay */
+    GLA_SITE_PROBABILITY,  /* gsa: a weight of the softmax as it is stored, in [0,1] */
+    GLA_SITE_NORMALISER,   /* the gradient of a denominator (denominator.h): one error enters it three times */
     GLA_SITES
 } gla_site;
 
@@ -69,10 +78,13 @@ struct gla_number_ops {
     void (*mul)(gla_numbers *n, void *z, const void *x, const void *y);
     void (*fma)(gla_numbers *n, void *z, const void *x, const void *y, const void *w); /* x*y + w, one rounding */
     void (*neg)(gla_numbers *n, void *z, const void *x);
-    void (*exp)(gla_numbers *n, void *z, const void *x);                  /* exp(-inf) = 0 exactly */
-    void (*div)(gla_numbers *n, void *z, const void *x, const void *y);   /* x / y, one rounding */
-    void (*sqrt)(gla_numbers *n, void *z, const void *x);                 /* one rounding; NaN below 0 */
-    void (*log1p)(gla_numbers *n, void *z, const void *x);                /* ln(1 + x) */
+    void (*exp)(gla_numbers *n, void *z, const void *x);                /* exp(-inf) = 0 exactly */
+    void (*div)(gla_numbers *n, void *z, const void *x, const void *y); /* x / y, one rounding */
+    void (*sqrt)(gla_numbers *n, void *z, const void *x);               /* one rounding; NaN below 0 */
+    void (*log1p)(gla_numbers *n, void *z, const void *x);              /* ln(1 + x) */
+    void (*expm1)(gla_numbers *n, void *z, const void *x);              /* e^x - 1; -1 exactly at -inf */
+    void (*sin)(gla_numbers *n, void *z, const void *x);
+    void (*cos)(gla_numbers *n, void *z, const void *x);
     void (*max)(gla_numbers *n, void *z, const void *x, const void *y);   /* the larger, exactly; +0 above -0; NaN if
                                                                              either is */
     void (*above)(gla_numbers *n, void *z, const void *x, const void *y); /* 1 if x > y, else 0; an interval that does
@@ -81,6 +93,10 @@ struct gla_number_ops {
     /* Optional (NULL = one dot per element): C += A B. Systems with matrix products of their own (tensor cores), or
      * that prepare each operand once for all its uses, put theirs here; C is neither A nor B. */
     void (*product)(gla_numbers *n, const struct gla_matrix *C, const struct gla_matrix *A, const struct gla_matrix *B);
+    /* Optional (NULL = substitution by rows of fma): Y becomes (I+L)^-1 Y, or if back (I+L)^-T Y, L strictly lower; what
+     * stands on and above its diagonal is not looked at. For systems in which an error that many rows share must not
+     * count as many (error models). */
+    void (*solve)(gla_numbers *n, const struct gla_matrix *Y, const struct gla_matrix *L, bool back);
     /* Optional (NULL = the plain loop over fma, ascending): z += sum_i x_i y_i, strides in bytes. Systems in which a
      * dot product is more than a chain of fma (error models) or can be quicker put theirs here. */
     void (*dot)(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys, size_t count);
@@ -89,6 +105,9 @@ struct gla_number_ops {
     void (*axpy)(gla_numbers *n, void *z, ptrdiff_t zs, const void *a, const void *x, ptrdiff_t xs, size_t count);
     /* Optional: the formulation has reached a rounding site with this number. */
     void (*site)(gla_numbers *n, gla_site site, void *x);
+    /* Optional (NULL = hi is x, lo is 0): an operand of two parts at a site, hi as the site rounds x and lo as it
+     * rounds what is left, x - hi. hi and lo are neither each other nor x. */
+    void (*split)(gla_numbers *n, gla_site site, void *hi, void *lo, const void *x);
     /* Optional: frees what the system itself owns (not the struct). */
     void (*close)(gla_numbers *n);
 };
@@ -146,9 +165,9 @@ void gla_dual_get_tangent(gla_numbers *n, mpfr_t z, const void *x);
 
 /* counter.c: what has run since opening (or the last reset). */
 struct gla_count {
-    uint64_t add, mul, fma, exp; /* operations; sub counts as add, neg is free */
+    uint64_t add, mul, fma, exp; /* operations; sub counts as add, expm1 as exp, neg is free */
     uint64_t div, sqrt;
-    uint64_t log, compare; /* log1p counts as log, max and above as compare */
+    uint64_t log, compare; /* log1p counts as log, max and above as compare; sin and cos count as exp */
     uint64_t load, store;  /* numbers that entered (set_d) and left (get_d, get_mpfr) */
 };
 struct gla_count gla_counter_read(gla_numbers *n);
@@ -157,9 +176,11 @@ void gla_counter_reset(gla_numbers *n);
 /* recorder.c: the trace. Kept in order; stops growing at `limit` events (default 2^20) and says so. */
 struct gla_event {
     const char *verb; /* the verb that ran, e.g. "decay" */
-    const char *op; /* "add" "sub" "mul" "fma" "neg" "exp" "div" "sqrt" "log1p" "max" "above" "set" "site" "product" */
+    const char *op; /* "add" "sub" "mul" "fma" "neg" "exp" "div" "sqrt" "log1p" "expm1" "sin" "cos" "max" "above" "set"
+                       "site" "split" "product" */
     int64_t token, chunk;   /* where in the sequence */
-    double result, x, y, w; /* nearest binary64 of result and operands (unused ones 0); site: y is the gla_site;
+    double result, x, y, w; /* nearest binary64 of result and operands (unused ones 0); site: y is the gla_site; split:
+                               result is hi, y the gla_site, w lo;
                                product (an element of C += A B): x as it was, y how many products were added */
 };
 struct gla_trace {

@@ -33,6 +33,15 @@ const char *const gla_site_names[GLA_SITES] = {
     [GLA_SITE_GATE_TERM] = "gate_term",
     [GLA_SITE_OUTPUT] = "output",
     [GLA_SITE_OUTPUT_WIDE] = "output_wide",
+    [GLA_SITE_BETA_OPERAND] = "beta_operand",
+    [GLA_SITE_INVERSE] = "inverse",
+    [GLA_SITE_WY] = "wy",
+    [GLA_SITE_PSEUDO] = "pseudo",
+    [GLA_SITE_DPSEUDO] = "dpseudo",
+    [GLA_SITE_PART] = "part",
+    [GLA_SITE_LOGIT] = "logit",
+    [GLA_SITE_PROBABILITY] = "probability",
+    [GLA_SITE_NORMALISER] = "normaliser",
 };
 
 const gla_choice gla_number_systems[] = {

@@ -136,6 +136,24 @@ static void recorder_log1p(gla_numbers *n, void *z, const void *x) {
     record(n, "log1p", value(n, z), a, 0, 0);
 }
 
+static void recorder_sin(gla_numbers *n, void *z, const void *x) {
+    double a = value(n, x);
+    inner(n)->ops->sin(inner(n), z, x);
+    record(n, "sin", value(n, z), a, 0, 0);
+}
+
+static void recorder_cos(gla_numbers *n, void *z, const void *x) {
+    double a = value(n, x);
+    inner(n)->ops->cos(inner(n), z, x);
+    record(n, "cos", value(n, z), a, 0, 0);
+}
+
+static void recorder_expm1(gla_numbers *n, void *z, const void *x) {
+    double a = value(n, x);
+    inner(n)->ops->expm1(inner(n), z, x);
+    record(n, "expm1", value(n, z), a, 0, 0);
+}
+
 static void recorder_max(gla_numbers *n, void *z, const void *x, const void *y) {
     double a = value(n, x), b = value(n, y);
     inner(n)->ops->max(inner(n), z, x, y);
@@ -153,6 +171,12 @@ static void recorder_site(gla_numbers *n, gla_site site, void *x) {
     double a = value(n, x);
     if (inner(n)->ops->site) inner(n)->ops->site(inner(n), site, x);
     record(n, "site", value(n, x), a, (double)site, 0);
+}
+
+/* Likewise, result is hi, w lo. */
+static void recorder_split(gla_numbers *n, gla_site site, void *hi, void *lo, const void *x) {
+    inner(n)->ops->split(inner(n), site, hi, lo, x);
+    record(n, "split", value(n, hi), value(n, x), (double)site, value(n, lo));
 }
 
 static void recorder_dot(gla_numbers *n, void *z, const void *x, ptrdiff_t xs, const void *y, ptrdiff_t ys,
@@ -206,6 +230,9 @@ static const struct gla_number_ops recorder_ops = {
     .div = recorder_div,
     .sqrt = recorder_sqrt,
     .log1p = recorder_log1p,
+    .expm1 = recorder_expm1,
+    .sin = recorder_sin,
+    .cos = recorder_cos,
     .max = recorder_max,
     .above = recorder_above,
     .site = recorder_site,
@@ -223,6 +250,7 @@ gla_numbers *gla_recorder_open(gla_numbers *inner) {
     r->ops = recorder_ops;
     if (inner->ops->product) r->ops.product = recorder_product;
     if (inner->ops->dot_rounds) r->ops.dot = recorder_dot;
+    if (inner->ops->split) r->ops.split = recorder_split;
     gla_numbers_setup(&r->base, &r->ops, inner->size, name);
     r->inner = inner;
     r->limit = (size_t)1 << 20;

@@ -42,10 +42,13 @@ GRADIENTS = ("dq", "dk", "dv", "dg")
 # ---- peers: functions of (q, k, v, g) that return o ----
 
 
-def glassbox_gla(options):
-    from glassbox.torch import gla
+def glassbox_gla(grade):
+    def make(options):
+        from glassbox.torch import gla
 
-    return lambda q, k, v, g: gla(q, k, v, g, rung=options.rung, segment=options.segment)[0]
+        return lambda q, k, v, g: gla(q, k, v, g, rung=options.rung, grade=grade, segment=options.segment)[0]
+
+    return make
 
 
 def fla_gla(options):
@@ -69,7 +72,8 @@ def attention(backend):
 
 
 # name: (title, is it GLA?, maker)
-PEERS = {"glassbox": ("glassbox.torch.gla", True, glassbox_gla), "fla": ("fla chunk_gla", True, fla_gla),
+PEERS = {"glassbox": ("glassbox.torch.gla", True, glassbox_gla("fast")),
+         "precise": ("the same, precise", True, glassbox_gla("precise")), "fla": ("fla chunk_gla", True, fla_gla),
          "cudnn": ("cuDNN attention", False, attention(SDPBackend.CUDNN_ATTENTION)),
          "flash": ("FlashAttention", False, attention(SDPBackend.FLASH_ATTENTION))}
 

@@ -27,10 +27,11 @@ const char *gla_cuda_rung_name(gla_cuda_rung rung) {
     return name[rung];
 }
 
-const char *gla_cuda_rung_form(gla_cuda_rung rung, gla_cuda_dtype dtype, int backward) {
+const char *gla_cuda_rung_form(gla_cuda_rung rung, gla_cuda_grade grade, gla_cuda_dtype dtype, int backward) {
     (void)dtype;
+    const char *fused = grade == GLA_CUDA_PRECISE ? "chunkwise-centred:64:16+precise" : "chunkwise-centred:64:16";
     return rung == GLA_CUDA_RECURRENT            ? "recurrent"
-           : rung == GLA_CUDA_FUSED && !backward ? "chunkwise-centred:64:16"
+           : rung == GLA_CUDA_FUSED && !backward ? fused
            : rung == GLA_CUDA_PARALLEL           ? "parallel"
                                                  : NULL;
 }

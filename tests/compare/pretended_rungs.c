@@ -23,14 +23,18 @@ const char *gla_cuda_rung_name(gla_cuda_rung rung) {
     return name[rung];
 }
 
-const char *gla_cuda_rung_form(gla_cuda_rung rung, gla_cuda_dtype dtype, int backward) {
+const char *gla_cuda_rung_form(gla_cuda_rung rung, gla_cuda_grade grade, gla_cuda_dtype dtype, int backward) {
     if (rung == GLA_CUDA_RECURRENT) return "recurrent";
     if (rung != GLA_CUDA_FUSED || dtype != GLA_CUDA_BF16) return NULL;
+    if (grade == GLA_CUDA_PRECISE)
+        return backward ? "chunkwise-paired:64:76+precise" : "chunkwise-centred:64:16+precise";
     return backward ? "chunkwise-paired:64:76" : "chunkwise-centred:64:16";
 }
 
 const char *gla_cuda_rung_numbers(gla_cuda_rung rung, gla_cuda_dtype dtype) {
-    return rung == GLA_CUDA_RECURRENT ? "sm_90:f32" : gla_cuda_rung_form(rung, dtype, false) ? "sm_90:bf16" : NULL;
+    return rung == GLA_CUDA_RECURRENT                              ? "sm_90:f32"
+           : gla_cuda_rung_form(rung, GLA_CUDA_FAST, dtype, false) ? "sm_90:bf16"
+                                                                   : NULL;
 }
 
 bool gla_cuda_host_device(gla_host_why why) {
@@ -47,7 +51,7 @@ static gla_cuda_status run_way(const gla_problem *p, const gla_host_run *how, bo
     gla_error err;
     for (int i = 0; i < GLA_OUTPUTS; i++)
         format[i] = gla_is_state_output((gla_output)i) || i == GLA_DGK ? &gla_binary32_format : data;
-    snprintf(form, sizeof form, "%s", gla_cuda_rung_form(how->rung, how->dtype, backward));
+    snprintf(form, sizeof form, "%s", gla_cuda_rung_form(how->rung, how->grade, how->dtype, backward));
     if (how->segment && !backward) snprintf(form + strlen(form), 30, "+split:%lld", (long long)how->segment);
     if (gla_replay_compute(p, form, gla_cuda_rung_numbers(how->rung, how->dtype), format, outputs, 1, made, &err)) {
         snprintf(why, sizeof(gla_host_why), "%.250s", err.what);
@@ -70,7 +74,7 @@ gla_cuda_status gla_cuda_host_run(const gla_problem *p, const gla_host_run *how,
     memset(value, 0, GLA_OUTPUTS * sizeof *value);
     snprintf(why, sizeof(gla_host_why), pretend("broken") ? "kernel: misaligned address" : "the fused rung takes bf16");
     if (pretend("broken")) return GLA_CUDA_LAUNCH;
-    if (!gla_cuda_rung_form(how->rung, how->dtype, false)) return GLA_CUDA_UNSUPPORTED;
+    if (!gla_cuda_rung_form(how->rung, how->grade, how->dtype, false)) return GLA_CUDA_UNSUPPORTED;
     if (how->outputs & forward) status = run_way(p, how, false, how->outputs & forward, value, why);
     if (status == GLA_CUDA_OK && how->outputs & ~forward)
         status = run_way(p, how, true, how->outputs & ~forward, value, why);

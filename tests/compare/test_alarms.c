@@ -194,7 +194,7 @@ START_TEST(test_no_right_kernel_fails) {
     ck_assert_ptr_nonnull(jobs);
     for (size_t f = 0; f < families; f++)
         for (int s = 0; s < seeds(); s++)
-            if (in_range(lane, &gla_families[f]))
+            if (gla_family_fits(&gla_families[f], gla_mechanism_named("gla")) && in_range(lane, &gla_families[f]))
                 jobs[used++] = (job){.lane = lane, .family = &gla_families[f], .seed = first + (uint64_t)s};
     gla_parallel(used, test_long() ? gla_processors() : 1, run_job, jobs, NULL);
     tally all[GLA_OUTPUTS] = {{0}};

@@ -36,22 +36,22 @@ START_TEST(test_table) {
     ck_assert_ptr_nonnull(strstr(o.out, "B 8, T 2048, H 16, dk 128, dv 128\n"));
     ck_assert_ptr_nonnull(strstr(o.out, "B 1, T 64, H 1, dk 128, dv 64, segments of 64\n"));
     double x[9];
-    const char *fused = line_of(o.out, "forward   fused"), *recurrent = line_of(o.out, "backward  recurrent");
+    const char *fused = line_of(o.out, "forward   fused "), *recurrent = line_of(o.out, "backward  recurrent");
     ck_assert_msg(sscanf(fused, "forward fused %lf %lf .. %lf %lf %lf %% %lf %lf %% %lf %lf %%", &x[0], &x[1], &x[2],
                          &x[3], &x[4], &x[5], &x[6], &x[7], &x[8]) == 9,
                   "%.200s", fused);
     const double want[] = {0.1, 0.05, 0.1, 3.36, 84, 214.7, 27, 0.0839, 84};
     for (int i = 0; i < 9; i++)
         ck_assert_msg(fabs(x[i] - want[i]) <= 2e-3 * want[i], "%d: %g, want %g", i, x[i], want[i]);
-    ck_assert_ptr_nonnull(strstr(o.out, "both      fused      fused: no backward\n"));
+    ck_assert_ptr_nonnull(strstr(o.out, "both      fused             fused: no backward\n"));
     ck_assert_int_eq(sscanf(recurrent, "backward recurrent %lf %lf .. %lf", &x[0], &x[1], &x[2]), 3);
     ck_assert(x[0] == 3 && x[1] == 2 && x[2] == 4);
     line_of(o.out, "step      recurrent");
-    ck_assert_msg(
-        sscanf(line_of(o.out, "forward   fused       128   64"), "forward fused 128 64 %lf %lf", &x[0], &x[1]) == 2 &&
-            x[0] == 1 && x[1] == 1,
-        "%s", o.out);
-    ck_assert_msg(strstr(line_of(o.out, "backward  recurrent   128   64"), "FAIL"), "%s", o.out);
+    ck_assert_msg(sscanf(line_of(o.out, "forward   fused              128   64"), "forward fused 128 64 %lf %lf", &x[0],
+                         &x[1]) == 2 &&
+                      x[0] == 1 && x[1] == 1,
+                  "%s", o.out);
+    ck_assert_msg(strstr(line_of(o.out, "backward  recurrent          128   64"), "FAIL"), "%s", o.out);
     ck_assert_msg(!strstr(o.out, "chunkwise"), "a rung that is not built: %s", o.out);
     done(o);
 }
@@ -77,7 +77,23 @@ START_TEST(test_csv) {
     line_of(o.out, "\"Pretended GPU\",4,800,8,2048,16,128,128,0,fused,forward,3,0.1,0.05,0.1,335544320,21474836480,"
                    "0.0838861,0.8389,3000000,1,1,,,,,FAIL,\n");
     line_of(o.out, "\"Pretended GPU\",4,800,8,2048,16,128,128,0,fused,backward,0,,,,");
-    ck_assert_msg(strstr(o.out, "parallel   not timed: work that grows with T^2, and T > 8192"), "%s", o.out);
+    ck_assert_msg(strstr(o.out, "parallel          not timed: work that grows with T^2, and T > 8192"), "%s", o.out);
+    done(o);
+}
+END_TEST
+
+START_TEST(test_grades) {
+    outcome o = shell("\"$D/glassbox\" bench --gpu --shapes 1x512x1x64x64 --rungs recurrent,fused:precise");
+    ck_assert_msg(strstr(o.out, "\nforward   fused:precise  ") && strstr(o.out, "\nforward   recurrent  "), "%s",
+                  o.out);
+    ck_assert_ptr_null(strstr(o.out, "fused  "));
+    done(o);
+    o = shell("\"$D/glassbox\" bench --gpu --shapes 1x512x1x64x64");
+    ck_assert_msg(strstr(o.out, "\nforward   fused  ") && strstr(o.out, "\nforward   fused:precise  "), "%s", o.out);
+    ck_assert_ptr_null(strstr(o.out, "recurrent:precise"));
+    done(o);
+    o = shell("\"$D/glassbox\" bench --gpu --rungs fused:exact");
+    ck_assert_msg(o.status == 2 && strstr(o.err, "no rung 'fused:exact'"), "%s", o.err);
     done(o);
 }
 END_TEST
@@ -169,6 +185,7 @@ static Suite *suite(void) {
     tcase_add_checked_fixture(c, set_up, remove_folder);
     tcase_add_test(c, test_table);
     tcase_add_test(c, test_csv);
+    tcase_add_test(c, test_grades);
     tcase_add_test(c, test_segment);
     tcase_add_test(c, test_plot);
     tcase_add_test(c, test_statuses);

@@ -79,17 +79,15 @@ START_TEST(full_disk) {
     make_case();
     expect_one_line_error(shell("$GLASSBOX list >/dev/full"), "list >/dev/full");
     expect_one_line_error(shell("$GLASSBOX run \"$D/case.safetensors\" -o /dev/full"), "run -o /dev/full");
-    expect_one_line_error(shell("$GLASSBOX study gate-gradient --longest 64 --csv /dev/full >/dev/null"),
-                          "--csv /dev/full");
+    expect_one_line_error(shell("$GLASSBOX study hazards --longest 1 --csv /dev/full >/dev/null"), "--csv /dev/full");
 }
 END_TEST
 
 /* No byte may be written to a file (limit 0): the old file stays, and nothing is left beside it. */
 START_TEST(nothing_half_written) {
-    static const char *const lines[] = {"run \"$D/case.safetensors\" -o \"$D/old.safetensors\"",
-                                        "run \"$D/case.safetensors\" -o \"$D/old.npz\"",
-                                        "truth \"$D/case.safetensors\" -o \"$D/old.safetensors\"",
-                                        "study gate-gradient --longest 64 --csv \"$D/old.csv\""};
+    static const char *const lines[] = {
+        "run \"$D/case.safetensors\" -o \"$D/old.safetensors\"", "run \"$D/case.safetensors\" -o \"$D/old.npz\"",
+        "truth \"$D/case.safetensors\" -o \"$D/old.safetensors\"", "study hazards --longest 1 --csv \"$D/old.csv\""};
     make_case();
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         expect_good(shell("for f in old.safetensors old.npz old.csv; do echo old >\"$D/$f\"; done"));
@@ -107,7 +105,7 @@ END_TEST
 START_TEST(pipes_are_plain) {
     make_case();
     static const char *const lines[] = {"list", "truth \"$D/case.safetensors\"", "run \"$D/case.safetensors\"",
-                                        "cross --T 5 --dk 2 --dv 2", "study gate-gradient --longest 64"};
+                                        "cross --T 5 --dk 2 --dv 2", "study hazards --longest 1"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         outcome o = shell("$GLASSBOX %s", lines[i]);
         ck_assert_int_eq(o.status, 0);

@@ -38,6 +38,10 @@ START_TEST(both_directions) {
            "fused");
     expect(shell(CHECK "recurrent"), 0, WORDS("profile f32)", "2 cases: 2 PASS"), "recurrent");
     expect(shell(CHECK "fused --bits --segment 64"), 0, WORDS("chunkwise-centred:64:16+split:64"), "in segments");
+    expect(shell(CHECK "fused:precise --bits"), 0,
+           WORDS("replay chunkwise-centred:64:16+precise in sm_90:bf16", "replay chunkwise-paired:64:76+precise in",
+                 "2 cases: 2 PASS"),
+           "precise");
 }
 END_TEST
 
@@ -95,6 +99,8 @@ END_TEST
 START_TEST(refused) {
     gen("--dtype BF16");
     expect_one_line_error(shell(CHECK "nothing"), "no such rung");
+    expect_one_line_error(shell(CHECK "fused:exact"), "no such grade");
+    expect_one_line_error(shell(CHECK "recurrent:precise"), "a grade of binary32");
     expect_one_line_error(shell(CHECK "recurrent --segment 64"), "segments of the recurrent rung");
     expect_one_line_error(shell(CHECK "fused --candidate \"$D/case.safetensors\""), "two candidates");
     expect_one_line_error(shell(CHECK "fused --bits --replay binary32"), "two replays");
@@ -119,6 +125,8 @@ END_TEST
 START_TEST(listed) {
     expect(shell("\"$D/glassbox\" list"), 0,
            WORDS("  cuda:fused              forward chunkwise-centred:64:16, backward chunkwise-paired:64:76\n",
+                 "  cuda:fused:precise      forward chunkwise-centred:64:16+precise, backward "
+                 "chunkwise-paired:64:76+precise\n",
                  "  here                    ready\n"),
            "list");
     expect(shell("PRETEND=none \"$D/glassbox\" list"), 0, WORDS("  here                    no GPU"), "no GPU");

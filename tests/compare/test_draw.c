@@ -44,6 +44,17 @@ START_TEST(test_log_sigmoid) {
 }
 END_TEST
 
+/* Down to the gate that separates documents, of which e^-y is beyond every format. */
+START_TEST(test_log_sigmoid_inverse) {
+    for (double y = -1e-3; y > -700; y *= 1.07) {
+        double back = gla_log_sigmoid(gla_log_sigmoid_inverse(y));
+        ck_assert_msg(fabs(back - y) <= 16 * 0x1p-53 * fabs(y), "y = %.17g, back %.17g", y, back);
+    }
+    ck_assert(gla_log_sigmoid_inverse(-0x1.999998p+124) == -0x1.999998p+124);
+    ck_assert(gla_log_sigmoid_inverse(-INFINITY) == -INFINITY && gla_log_sigmoid_inverse(0) == INFINITY);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("compare/draw");
     TCase *t = tcase_create("draw");
@@ -51,6 +62,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_philox_known_answer);
     tcase_add_test(t, test_normal_moments);
     tcase_add_test(t, test_log_sigmoid);
+    tcase_add_test(t, test_log_sigmoid_inverse);
     suite_add_tcase(s, t);
     return s;
 }

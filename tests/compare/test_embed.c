@@ -30,7 +30,7 @@ static int64_t count_of(int output) {
 }
 
 static void setup(void) {
-    const int64_t size[6] = {0, 20, 2, 5, 4, 0};
+    const int64_t size[7] = {0, 20, 2, 5, 4};
     made = glassbox_generate(NULL, "mild", size, GLASSBOX_BACKWARD | GLASSBOX_STATE, 0, test_seed(), "binary32", text,
                              sizeof text);
     ck_assert_msg(made != NULL, "%s", text);
@@ -282,8 +282,8 @@ START_TEST(test_text_stays_in_its_room) {
 END_TEST
 
 START_TEST(test_cases_come_out_as_asked) {
-    const int64_t size[6] = {2, 9, 4, 3, 2, 2};
-    int64_t filled[6], shape[4], count;
+    const int64_t size[7] = {2, 9, 4, 3, 2, 2};
+    int64_t filled[7], shape[4], count;
     unsigned flags;
     double scale;
     glassbox_case *c = glassbox_generate(NULL, "integers", size, GLASSBOX_VALUE_GATE | GLASSBOX_REVERSE, 0, 3, "bf16",

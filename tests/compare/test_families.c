@@ -12,9 +12,12 @@
 #include <math.h>
 #include <string.h>
 
+/* With the mechanism that it fits, gla if it may be. */
 static gla_generated made_with(gla_case_spec spec) {
     gla_generated g;
     gla_error err = {0};
+    const gla_family *family = gla_family_named(spec.family);
+    if (family && !gla_family_fits(family, gla_mechanism_named("gla"))) spec.mechanism = "kda";
     gla_status status = gla_generate(&spec, &g, &err);
     ck_assert_msg(status == GLA_OK, "%s: %s", spec.family, err.what);
     return g;

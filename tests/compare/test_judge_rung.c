@@ -11,8 +11,6 @@
 
 #include "../../compare/replay.h"
 
-enum { FORWARD = 1u << GLA_O | 1u << GLA_FINAL_STATE, BACKWARD = (1u << GLA_OUTPUTS) - 1 - FORWARD };
-
 /* chunkwise-paired:64 in sm_90:bf16, as the chunkwise rung runs it; and with one element of o wrong. */
 static gla_cuda_status right(const gla_problem *p, const gla_host_run *how, double *value[GLA_OUTPUTS],
                              gla_host_why why) {
@@ -51,13 +49,13 @@ static gla_rung_answer errors_of(gla_rung_run *run, unsigned outputs) {
 
 START_TEST(test_right_passes) {
     for (int backward = 0; backward < 2; backward++) {
-        gla_rung_answer a = errors_of(right, backward ? BACKWARD : FORWARD);
+        gla_rung_answer a = errors_of(right, backward ? GLA_HOST_BACKWARD : GLA_HOST_FORWARD);
         ck_assert_int_eq(a.ran, GLA_CUDA_OK);
         ck_assert_int_eq(a.judgement.judged, backward ? 5 : 2);
         ck_assert_int_le(a.judgement.verdict, GLA_MARGINAL);
         for (int i = 0; i < GLA_OUTPUTS; i++) {
             double error = gla_rung_error(&a, (gla_output)i);
-            bool asked = i != GLA_DGV && (i > GLA_FINAL_STATE) == backward;
+            bool asked = (backward ? GLA_HOST_BACKWARD : GLA_HOST_FORWARD) >> i & 1;
             ck_assert_msg(asked ? error > 1e-4 && error < 1e-2 : isnan(error), "%s: %g", gla_output_names[i], error);
         }
     }
@@ -65,7 +63,7 @@ START_TEST(test_right_passes) {
 END_TEST
 
 START_TEST(test_wrong_fails) {
-    gla_rung_answer good = errors_of(right, FORWARD), bad = errors_of(wrong, FORWARD);
+    gla_rung_answer good = errors_of(right, GLA_HOST_FORWARD), bad = errors_of(wrong, GLA_HOST_FORWARD);
     ck_assert_int_eq(bad.judgement.verdict, GLA_FAIL);
     ck_assert(bad.judgement.tensor[GLA_O].over == 1);
     ck_assert(gla_rung_error(&bad, GLA_O) > gla_rung_error(&good, GLA_O));
@@ -74,7 +72,7 @@ START_TEST(test_wrong_fails) {
 END_TEST
 
 START_TEST(test_refusals) {
-    gla_rung_answer a = errors_of(refusing, FORWARD);
+    gla_rung_answer a = errors_of(refusing, GLA_HOST_FORWARD);
     ck_assert_int_eq(a.ran, GLA_CUDA_NO_DEVICE);
     ck_assert_str_eq(a.why, "no GPU");
     ck_assert_int_eq(a.judgement.judged, 0);

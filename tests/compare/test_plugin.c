@@ -64,7 +64,7 @@ static const struct {
     {"load-hang", 3, "hang: not done within 1 s, while it was loaded"},
     {"info-null", 3, "cannot be loaded: glassbox_plugin_info returned NULL"},
     {"info-crash", 3, "crash: SIGSEGV in glassbox_plugin_info"},
-    {"abi", 3, "cannot be loaded: it speaks version 99 of the interface, this program version 1"},
+    {"abi", 3, "cannot be loaded: it speaks version 99 of the interface, this program version 2"},
     {"info-size", 3, "cannot be loaded: glassbox_info.size is 1073741824, not 80"},
     {"limits", 3, "cannot be loaded: its info has a negative size limit"},
     {"formats", 3, "cannot be loaded: its info names no format"},

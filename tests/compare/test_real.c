@@ -56,8 +56,15 @@ static const expectation cut[] = {
     {"data/real/gla_chunk_fp32_mild.safetensors", NULL, "f32-tf32", GLA_PASS, 2},
     {"data/real/gla_recurrent_fp32_sigmoid.safetensors", NULL, NULL, GLA_PASS, 2},
     {"data/real/gla_lm_layer0_bf16.safetensors", NULL, NULL, GLA_PASS, 5},
+    /* other mechanisms; why they pass: data/real/README.md */
+    {"data/real/simple_gla_chunk_bf16.safetensors", NULL, NULL, GLA_PASS, 7},
+    {"data/real/retention_chunk_bf16.safetensors", NULL, NULL, GLA_PASS, 6},
+    {"data/real/delta_rule_chunk_bf16.safetensors", NULL, NULL, GLA_PASS, 7},
+    {"data/real/delta_rule_chunk_bf16.safetensors", NULL, "bf16-operands", GLA_PASS, 7},
+    {"data/real/kda_chunk_bf16.safetensors", NULL, NULL, GLA_PASS, 8},
     /* and what they must not pass as: bf16 kernels are no f16 kernels, tf32 is not binary32 whatever the order */
     {"data/real/gla_chunk_bf16_mild.safetensors", NULL, "chunk-f16", GLA_FAIL, 7},
+    {"data/real/delta_rule_chunk_bf16.safetensors", NULL, "chunk-f16", GLA_FAIL, 7},
     {"data/real/gla_chunk_fp32_mild.safetensors", NULL, "f32-chunk", GLA_FAIL, 2},
     {"data/real/gla_recurrent_fp32_sigmoid.safetensors", NULL, "ideal", GLA_FAIL, 2},
 };
@@ -96,12 +103,27 @@ START_TEST(test_whole_files) {
 }
 END_TEST
 
+static const expectation slow[] = {
+    {REAL "delta_rule_chunk_bf16.safetensors", NULL, NULL, GLA_PASS, 7},
+    {REAL "delta_rule_chunk_bf16.safetensors", NULL, "bf16-operands", GLA_PASS, 7},
+    {REAL "kda_chunk_bf16.safetensors", NULL, NULL, GLA_PASS, 8},
+    {REAL "kda_chunk_bf16.safetensors", NULL, "bf16-operands", GLA_PASS, 8},
+    {REAL "kda_chunk_bf16.safetensors", NULL, "chunk-f16", GLA_FAIL, 8},
+};
+
+/* The delta rule's, all heads: some seconds each. */
+START_TEST(test_slow_files) {
+    if (test_long() && access(slow[_i].path, R_OK) == 0) expect(&slow[_i]);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("real");
     TCase *t = tcase_create("real kernels");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, test_cut_files, 0, sizeof cut / sizeof *cut);
     tcase_add_loop_test(t, test_whole_files, 0, sizeof whole / sizeof *whole);
+    tcase_add_loop_test(t, test_slow_files, 0, sizeof slow / sizeof *slow);
     suite_add_tcase(s, t);
     return s;
 }

@@ -69,6 +69,26 @@ START_TEST(fixed_decays) {
 }
 END_TEST
 
+/* Slots, more of them than channels: keys meet in the first pass, which has no key gate; write weights in the second
+ * under the slots' gates, and v in neither. */
+START_TEST(slots) {
+    gla_generated g = made((gla_case_spec){.family = "mild", .mechanism = "gsa", .T = 20, .dk = 3, .dv = 2});
+    int64_t M = g.problem.M;
+    ck_assert_int_gt(M, 3);
+    expect_repeats(&g.problem, true, 1, 1);
+    for (int64_t t = 5; t < 20; t += 5)
+        for (int64_t i = 0; i < 3; i++) g.tensor[GLA_IN_K][3 * t + i] = g.tensor[GLA_IN_K][i];
+    expect_repeats(&g.problem, true, 4, 1);
+    for (int64_t t = 1; t < 20; t++)
+        for (int64_t i = 0; i < M; i++) g.tensor[GLA_IN_S][M * t + i] = g.tensor[GLA_IN_S][i];
+    fill(&g, GLA_IN_GK, -0.25);
+    expect_repeats(&g.problem, true, 4, 5); /* 20 / 4 of s meet in a score's gradient */
+    fill(&g, GLA_IN_GK, 0);
+    expect_repeats(&g.problem, true, 20, 1);
+    gla_generated_free(&g);
+}
+END_TEST
+
 /* Tokens or channels copied by hand. Element [t,h,i] of a dense tensor of one head. */
 static void copy_token(gla_generated *g, gla_input name, int64_t D, int64_t from, int64_t to, double sign) {
     for (int64_t i = 0; i < D; i++) g->tensor[name][to * D + i] = sign * g->tensor[name][from * D + i];
@@ -314,6 +334,7 @@ static Suite *suite(void) {
     TCase *t = tcase_create("counting");
     tcase_set_timeout(t, 20);
     tcase_add_test(t, fixed_decays);
+    tcase_add_test(t, slots);
     tcase_add_test(t, test_generic_inputs_do_not_repeat);
     tcase_add_test(t, test_constants_repeat_everywhere);
     tcase_add_test(t, test_equal_tokens);

@@ -149,6 +149,8 @@ END_TEST
 
 /* ---- the engine ---- */
 
+enum { ENGINE_INPUTS = GLA_IN_DFINAL_STATE + 1, ENGINE_OUTPUTS = GLA_DINITIAL_STATE + 1 };
+
 struct trial {
     gla_problem p;
     double *owned[128];
@@ -200,7 +202,7 @@ static void fill(struct trial *x, gla_input name, enum kind kind) {
 
 static struct trial new_trial(enum kind kind, int64_t T, int64_t dk, int64_t dv, unsigned absent) {
     struct trial x = {.p = {.B = 1, .T = T, .H = 1, .N = 1, .dk = dk, .dv = dv, .scale = kind == DYADIC ? 0.5 : 0.37}};
-    for (int i = 0; i < GLA_INPUTS; i++)
+    for (int i = 0; i < ENGINE_INPUTS; i++)
         if (i <= GLA_IN_V || !(absent >> i & 1)) fill(&x, (gla_input)i, kind);
     return x;
 }
@@ -219,8 +221,8 @@ static gated_dd engine_over(struct trial *x, bool backward) {
                   .S0 = p->initial_state.at,
                   .d_o = p->d_o.at,
                   .dST = p->d_final_state.at};
-    gated_dd_output *out[GLA_OUTPUTS] = {&e.o, &e.ST, &e.dq, &e.dk_, &e.dv_, &e.dgk, &e.dgv, &e.dS0};
-    for (int i = 0; i < (backward ? GLA_OUTPUTS : 2); i++) {
+    gated_dd_output *out[ENGINE_OUTPUTS] = {&e.o, &e.ST, &e.dq, &e.dk_, &e.dv_, &e.dgk, &e.dgv, &e.dS0};
+    for (int i = 0; i < (backward ? ENGINE_OUTPUTS : 2); i++) {
         int64_t n = p->T * (p->dk + p->dv) + p->dk * p->dv;
         if ((i == GLA_DGK && !p->gk.at) || (i == GLA_DGV && !p->gv.at)) continue;
         *out[i] = (gated_dd_output){room(x, n), room(x, n), room(x, n), room(x, n)};
@@ -257,8 +259,8 @@ static void check_trial(struct trial *x, enum kind kind, bool backward) {
     gla_form form = {.kind = GLA_RECURRENT, .backward = backward};
     ck_assert_int_eq(gla_numbers_open("mpfr:400", &n, NULL), GLA_OK);
     ck_assert_int_eq(gla_run(&x->p, &form, n, &r, NULL), GLA_OK);
-    const gated_dd_output *out[GLA_OUTPUTS] = {&e.o, &e.ST, &e.dq, &e.dk_, &e.dv_, &e.dgk, &e.dgv, &e.dS0};
-    for (int i = 0; i < GLA_OUTPUTS; i++)
+    const gated_dd_output *out[ENGINE_OUTPUTS] = {&e.o, &e.ST, &e.dq, &e.dk_, &e.dv_, &e.dgk, &e.dgv, &e.dS0};
+    for (int i = 0; i < ENGINE_OUTPUTS; i++)
         if (r.tensor[i].at) check_output(&r, (gla_output)i, out[i], kind);
     gla_result_free(&r);
     gla_numbers_close(n);

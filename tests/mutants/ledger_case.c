@@ -131,6 +131,19 @@ static bool same_outputs(const ledger_bench *b) {
     return true;
 }
 
+ledger_mark ledger_mark_of(const gla_judgement *j) {
+    ledger_mark mark = {.symbol = '.'};
+    for (int i = 0; i < GLA_OUTPUTS; i++) {
+        if (!j->tensor[i].judged) continue;
+        mark.symbol = stronger(mark.symbol, symbol_of(&j->tensor[i]));
+        if (j->tensor[i].worst > mark.worst) {
+            mark.worst = j->tensor[i].worst;
+            mark.output = (gla_output)i;
+        }
+    }
+    return mark;
+}
+
 /* Judge those outputs that the fault changes; all of them for the right kernel. */
 static gla_status judge_outputs(ledger_bench *b, mutant fault, gla_judgement *j, gla_error *err) {
     gla_candidate candidate = {0};
@@ -154,14 +167,9 @@ gla_status ledger_judge(ledger_bench *b, mutant fault, ledger_mark *mark, gla_er
     if (fault != M_NONE && same_outputs(b)) return GLA_OK;
     gla_judgement j;
     status = judge_outputs(b, fault, &j, err);
-    mark->symbol = '.';
-    for (int i = 0; i < GLA_OUTPUTS && status == GLA_OK; i++) {
-        if (!j.tensor[i].judged) continue;
-        mark->symbol = stronger(mark->symbol, symbol_of(&j.tensor[i]));
-        if (j.tensor[i].worst > mark->worst) {
-            mark->worst = j.tensor[i].worst;
-            mark->output = (gla_output)i;
-        }
-    }
-    return status;
+    if (status != GLA_OK) return status;
+    field_tests field = mark->field;
+    *mark = ledger_mark_of(&j);
+    mark->field = field;
+    return GLA_OK;
 }

@@ -58,6 +58,9 @@ gla_status ledger_open(const ledger_case *entry, const gla_format *dtype, ledger
 gla_status ledger_judge(ledger_bench *bench, mutant fault, ledger_mark *mark, gla_error *err);
 void ledger_close(ledger_bench *bench);
 
+/* Of all outputs judged; field is not looked at. */
+ledger_mark ledger_mark_of(const gla_judgement *j);
+
 bool ledger_killed(const ledger_mark *mark);
 
 #endif

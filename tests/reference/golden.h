@@ -53,6 +53,22 @@ static inline void golden_check(const mpfr_t got, const mpfr_t wanted, const cha
     ck_assert_msg(apart <= GOLDEN_TOLERANCE, "%s %s: %s[%ld] is off by %g", set, form, array, (long)i, apart);
 }
 
+/* An output of a run against its golden array, which must be there, number by number. */
+static inline void golden_check_output(const test_run *run, gla_output name, const char *file_name, const char *set,
+                                       const char *array, const char *form) {
+    mpfr_t *golden, x;
+    int64_t count = golden_read(file_name, set, array, &golden);
+    ck_assert_msg(count == run->result.tensor[name].count && count > 0, "%s.%s: %ld golden numbers, %ld made", set,
+                  array, (long)count, (long)run->result.tensor[name].count);
+    mpfr_init2(x, 512);
+    for (int64_t i = 0; i < count; i++) {
+        run_get(x, run, name, i);
+        golden_check(x, golden[i], set, form, array, i);
+    }
+    mpfr_clear(x);
+    golden_free(golden, count);
+}
+
 /* A matrix against its golden array, number by number; false if the file has none. */
 static inline bool golden_check_matrix(const char *file_name, const char *set, const char *array, gla_matrix m,
                                        const char *form) {

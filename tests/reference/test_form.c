@@ -16,8 +16,19 @@ START_TEST(form_fields) {
     ck_assert(f.kind == GLA_CHUNKWISE_PAIRED && f.C == 64 && f.limit == 76 && f.route == GLA_ROUTE_DEFAULT);
     f = form_named("chunkwise-paired:32:0+split:96", false);
     ck_assert(f.kind == GLA_CHUNKWISE_PAIRED && f.C == 32 && f.limit == 0 && f.split == 96);
+    f = form_named("chunkwise-paired:64:11+precise+split:64+anchor", false);
+    ck_assert(f.kind == GLA_CHUNKWISE_PAIRED && f.limit == 11 && f.precise && f.split == 64);
+    ck_assert(!form_named("chunkwise-centred", false).precise &&
+              form_named("chunkwise-centred+precise", false).precise);
     f = form_named("recurrent+direct", false);
     ck_assert(f.kind == GLA_RECURRENT && f.route == GLA_ROUTE_DIRECT);
+    f = form_named("chunkwise:32:8+ut-blocked+straddle", false);
+    ck_assert(f.kind == GLA_CHUNKWISE && f.C == 32 && f.solver == GLA_UT_BLOCKED && f.route == GLA_ROUTE_STRADDLE);
+    f = form_named("chunkwise+bounded+ut", false);
+    ck_assert(f.bounded && f.solver == GLA_UT && !f.precise);
+    f = form_named("chunkwise-paired+precise", false);
+    ck_assert(f.precise && f.solver == GLA_SOLVE && !f.bounded);
+    ck_assert_int_eq(form_named("parallel+ut-product", false).solver, GLA_UT_PRODUCT);
     ck_assert_int_eq(form_named("parallel", false).kind, GLA_PARALLEL);
     ck_assert_int_eq(form_named("parallel-naive", false).kind, GLA_PARALLEL_NAIVE);
 }
@@ -37,11 +48,16 @@ START_TEST(form_round_trip) {
                 if (parts) form.c = 5;
                 if (paired) form.limit = 11;
                 form.split = route % 2 ? 96 : 0;
+                form.solver = kind == GLA_RECURRENT ? GLA_SOLVE : (gla_solver)(route % GLA_SOLVERS);
+                form.bounded = stored && kind == GLA_CHUNKWISE;
+                form.precise = stored && (kind == GLA_CHUNKWISE_CENTRED || paired);
                 gla_form_print(&form, text, sizeof text);
                 if (!gla_route_available(form.kind, form.route)) continue;
                 ck_assert_msg(gla_form_parse(text, &back, NULL) == GLA_OK, "%s", text);
                 ck_assert_msg(back.kind == form.kind && back.route == form.route &&
-                                  back.materialised == form.materialised && back.split == form.split,
+                                  back.materialised == form.materialised && back.split == form.split &&
+                                  back.solver == form.solver && back.bounded == form.bounded &&
+                                  back.precise == form.precise,
                               "%s", text);
                 if (chunked) ck_assert_int_eq(back.C, 48);
                 if (parts) ck_assert_int_eq(back.c, 5);
@@ -90,6 +106,11 @@ static const char *const bad_forms[] = {"",
                                         "chunkwise-paired:64+split:96",
                                         "chunkwise:99999999999999999999",
                                         "parallel-naive:2",
+                                        "recurrent+ut",
+                                        "parallel+bounded",
+                                        "chunkwise-factored+bounded",
+                                        "chunkwise+precise",
+                                        "chunkwise+UT",
                                         "recurrent+"};
 
 START_TEST(form_refused) {

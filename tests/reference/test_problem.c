@@ -9,7 +9,7 @@
 static void problem_legal(test_problem *x) {
     test_random r = random_from(700);
     *x = problem_sized(2, 3, 2, 3, 2);
-    for (int i = 0; i < GLA_INPUTS; i++) {
+    for (int i = 0; i < GATED_INPUTS; i++) {
         problem_give(x, (gla_input)i, 2);
         problem_fill(x, (gla_input)i, &r, 1, 0);
     }
@@ -41,8 +41,8 @@ END_TEST
 
 /* One bad value in each tensor, at its last element but one: [b,t,h,i] spelled out. */
 START_TEST(bad_values) {
-    static const char *const index[GLA_INPUTS] = {"[1,2,1,1]", "[1,2,1,1]", "[1,2,1,0]", "[1,2,1,1]",
-                                                  "[1,2,1,0]", "[1,1,2,0]", "[1,2,1,0]", "[1,1,2,0]"};
+    static const char *const index[GATED_INPUTS] = {"[1,2,1,1]", "[1,2,1,1]", "[1,2,1,0]", "[1,2,1,1]",
+                                                    "[1,2,1,0]", "[1,1,2,0]", "[1,2,1,0]", "[1,1,2,0]"};
     const double bad[] = {NAN, INFINITY, -INFINITY};
     test_problem x;
     problem_legal(&x);
@@ -144,7 +144,7 @@ START_TEST(huge_products) {
     x.p.B = x.p.N = 1;
     x.p.T = (int64_t)1 << 20;
     x.p.H = 2048;
-    for (int i = 0; i < GLA_INPUTS; i++) gla_problem_input(&x.p, (gla_input)i)->heads = 1;
+    for (int i = 0; i < GATED_INPUTS; i++) gla_problem_input(&x.p, (gla_input)i)->heads = 1;
     expect(&x, false, GLA_BAD_SHAPE, "o", "");
     problem_free(&x);
 }
@@ -174,7 +174,7 @@ END_TEST
 START_TEST(heads) {
     test_problem x;
     problem_legal(&x);
-    for (int i = 0; i < GLA_INPUTS; i++) {
+    for (int i = 0; i < GATED_INPUTS; i++) {
         gla_tensor *tensor = gla_problem_input(&x.p, (gla_input)i);
         const int64_t bad[] = {0, -1, 3, 4};
         for (int k = 0; k < 4; k++) {
@@ -241,7 +241,7 @@ END_TEST
 START_TEST(shapes) {
     test_problem x = problem_sized(1, 9, 6, 4, 5);
     problem_segments(&x, 3, (int64_t[]){0, 2, 4, 9});
-    for (int i = 0; i < GLA_INPUTS; i++) {
+    for (int i = 0; i < GATED_INPUTS; i++) {
         int64_t wanted[4], got[4], heads = i % 3 + 1;
         problem_give(&x, (gla_input)i, heads);
         shape_of(&x.p, (gla_input)i, heads, wanted);
@@ -273,7 +273,7 @@ static Suite *suite(void) {
     TCase *t = tcase_create("check");
     tcase_set_timeout(t, 30);
     tcase_add_test(t, legal);
-    tcase_add_loop_test(t, bad_values, 0, GLA_INPUTS);
+    tcase_add_loop_test(t, bad_values, 0, GATED_INPUTS);
     tcase_add_test(t, first_offender);
     tcase_add_test(t, growth);
     tcase_add_test(t, strides);

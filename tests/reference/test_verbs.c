@@ -64,7 +64,7 @@ static void exponential(bench *b) {
     b->exact = exact;
 }
 
-/* ln(1+x), x / d, the larger and the comparison; results over operands too. */
+/* ln(1+x), e^x - 1, x / d, the larger and the comparison; results over operands too. */
 static void quotients_and_comparisons(bench *b) {
     operand x = operand_new(b, 3, 4), y = operand_new(b, 3, 4), z = operand_new(b, 3, 4), d = operand_new(b, 1, 1);
     for (size_t i = 0; i < 12; i++) {
@@ -72,18 +72,29 @@ static void quotients_and_comparisons(bench *b) {
         if (number(one, 0, 0) < 0) gla_neg(one, one);
     }
     b->n->ops->set_d(b->n, d.m.at, b->exact ? -1 : -0.75); /* every system has these */
-    plain px = plain_of(x.m), py = plain_of(y.m), pd = plain_of(d.m);
-    plain quotient = plain_zero(3, 4), log = plain_zero(3, 4), larger = plain_zero(3, 4), above = plain_zero(3, 4);
+    operand e = operand_new(b, 3, 4);
+    for (size_t i = 0; i < 12; i++) /* nothing divides by 0 */
+        b->n->ops->set_d(b->n, gla_at(e.m, i / 4, i % 4),
+                         b->exact ? 1 - 2 * (double)(i % 2) : 0.5 + (double)(i % 3) / 4);
+    plain px = plain_of(x.m), py = plain_of(y.m), pd = plain_of(d.m), pe = plain_of(e.m), each = plain_zero(3, 4);
+    plain quotient = plain_zero(3, 4), log = plain_zero(3, 4), larger = plain_zero(3, 4), above = plain_zero(3, 4),
+          power = plain_zero(3, 4);
     for (size_t i = 0; i < 12; i++) {
         mpfr_div(quotient.value[i], px.value[i], pd.value[0], MPFR_RNDN);
         mpfr_abs(quotient.size[i], quotient.value[i], MPFR_RNDN);
+        mpfr_div(each.value[i], px.value[i], pe.value[i], MPFR_RNDN);
+        mpfr_abs(each.size[i], each.value[i], MPFR_RNDN);
         mpfr_log1p(log.value[i], px.value[i], MPFR_RNDN);
         mpfr_set(log.size[i], log.value[i], MPFR_RNDN);
+        mpfr_expm1(power.value[i], px.value[i], MPFR_RNDN);
+        mpfr_set(power.size[i], power.value[i], MPFR_RNDN);
         mpfr_max(larger.value[i], px.value[i], py.value[i], MPFR_RNDN);
         mpfr_set_ui(above.value[i], mpfr_greater_p(px.value[i], py.value[i]) != 0, MPFR_RNDN);
     }
     gla_divide(z.m, x.m, d.m);
     check(b, z, quotient, 1, "divide");
+    gla_quotient(z.m, x.m, e.m);
+    check(b, z, each, 1, "quotient");
     gla_max(z.m, x.m, y.m);
     check(b, z, larger, 0, "max");
     gla_above(z.m, x.m, y.m);
@@ -92,13 +103,16 @@ static void quotients_and_comparisons(bench *b) {
     gla_max(y.m, x.m, y.m);
     check(b, y, plain_of(z.m), 0, "max in place");
     bool exact = b->exact;
-    b->exact = false; /* ln 2 is nobody's number */
+    b->exact = false; /* e - 1 and ln 2 are nobody's numbers */
+    gla_expm1(z.m, x.m);
+    check(b, z, power, 1, "expm1");
     gla_log1p(x.m, x.m);
     check(b, x, log, 1, "log1p");
     b->exact = exact;
     plain_free(px);
     plain_free(py);
     plain_free(pd);
+    plain_free(pe);
 }
 
 /* ---- the recurrence and the products ---- */

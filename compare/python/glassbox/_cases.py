@@ -8,14 +8,16 @@ import numpy as np
 from . import _library as c
 from ._oracle import assert_accurate, check
 
-SIZES = ("B", "T", "H", "dk", "dv", "Hk")
+SIZES = ("B", "T", "H", "dk", "dv", "Hk", "M")
+PLAIN = ("q", "k", "v", "do", "z", "s")  # plain values over tokens, by their usual names: in the case's dtype
 DTYPES = {"bf16": "bf16", "f16": "f16", "f32": "binary32"}
 STORED = {"bf16": np.float32, "f16": np.float16, "f32": np.float32}
 
 
-def families():
-    """The families of cases, each with what a failure in it means."""
-    return c.names("families")
+def families(mechanism="gla"):
+    """The families of cases that have something to show of the mechanism, each with what a failure in it means."""
+    fits = c.library().glassbox_fits
+    return {name: what for name, what in c.names("families").items() if fits(mechanism.encode(), name.encode())}
 
 
 class Case:
@@ -36,9 +38,10 @@ class Case:
             if not isinstance(x, np.ndarray):
                 continue
             out[name] = torch.from_numpy(x).to(device)
-            if name in ("q", "k", "v", "do"):
+            usual = {own: key for key, (own, _, _) in c.tensors("inputs", self.mechanism).items()}.get(name)
+            if usual in PLAIN:
                 out[name] = out[name].to(narrow)
-            if requires_grad and name in ("q", "k", "v", "g", "gv", "initial_state"):
+            if requires_grad and usual and usual not in ("do", "dfinal_state", "dfinal_n", "dfinal_keys"):
                 out[name].requires_grad_(True)
         return out
 
@@ -54,6 +57,7 @@ class Case:
 
 def _identity(mechanism, family, dtype, seed, size, flags):
     more = [f"Hk{size['Hk']}"] if size["Hk"] != size["H"] else []
+    more += [f"M{size['M']}"] if size["M"] else []
     marks = ((c.VALUE_GATE, "gv"), (c.STATE, "state"), (c.VARLEN, "varlen"), (c.REVERSE, "reverse"))
     more += [mark for flag, mark in marks if flags & flag]
     batch = f"B{size['B']}_" if size["B"] != 1 else ""
@@ -61,14 +65,14 @@ def _identity(mechanism, family, dtype, seed, size, flags):
     return f"{mechanism}/{family}/{'_'.join([shape] + more)}/{dtype}/s{seed}"
 
 
-def _inputs(made, dtype, flags, scale):
-    lib, out = c.library(), {}
+def _inputs(made, mechanism, dtype, flags, scale):
+    lib, out, own = c.library(), {}, c.tensors("inputs", mechanism)
     for i, name in enumerate(c.names("inputs")):
         shape = c.Shape()
         values = lib.glassbox_case_input(made, i, shape)
         if values:
-            stored = STORED[dtype] if name in ("q", "k", "v", "do") else np.float32
-            out[name] = np.ctypeslib.as_array(values, tuple(shape)).astype(stored)
+            stored = STORED[dtype] if name in PLAIN else np.float32
+            out[own[name][0]] = np.ctypeslib.as_array(values, tuple(shape)).astype(stored)
     count = ctypes.c_int64()
     offsets = lib.glassbox_case_offsets(made, ctypes.byref(count))
     if offsets:
@@ -82,8 +86,8 @@ def _inputs(made, dtype, flags, scale):
 
 def generate(family="mild", *, dtype="bf16", seed=1, backward=True, awkward=0, gv=False, initial_state=False,
              varlen=False, reverse=False, mechanism="gla", **sizes):
-    """A case of a family; inputs that the mechanism does not take are left out. sizes: B T H dk dv Hk. awkward=C: instead of all of these, a shape that chunks of C find
-    awkward, drawn by the seed."""
+    """A case of a family; inputs that the mechanism does not take are left out. sizes: B T H dk dv Hk M. awkward=C:
+    instead of all of these, a shape that chunks of C find awkward, drawn by the seed."""
     if dtype not in DTYPES:
         raise c.GlassboxError(f"no dtype '{dtype}' for a case; known: {', '.join(DTYPES)}")
     if set(sizes) - set(SIZES):
@@ -100,6 +104,6 @@ def generate(family="mild", *, dtype="bf16", seed=1, backward=True, awkward=0, g
         lib.glassbox_case_sizes(made, asked, ctypes.byref(filled), ctypes.byref(scale))
         size = dict(zip(SIZES, asked))
         return Case(_identity(mechanism, family, dtype, seed, size, filled.value), family, dtype, seed, size,
-                    _inputs(made, dtype, filled.value, scale.value), mechanism)
+                    _inputs(made, mechanism, dtype, filled.value, scale.value), mechanism)
     finally:
         lib.glassbox_case_free(made)

@@ -7,7 +7,7 @@ import os
 import pathlib
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint, c_uint64, c_void_p
 
-ABI = 3
+ABI = 4
 REVERSE, BACKWARD, GROWTH, VALUE_GATE, STATE, VARLEN = 1, 2, 4, 8, 16, 32
 LISTS = {"inputs": 0, "outputs": 1, "mechanisms": 2, "profiles": 3, "families": 4, "formats": 5, "verdicts": 6,
          "fields": 7}
@@ -50,12 +50,15 @@ def library():
     pointers = POINTER(c_void_p)
     lib.glassbox_name.restype = lib.glassbox_about.restype = c_char_p
     lib.glassbox_name.argtypes = lib.glassbox_about.argtypes = [c_int, c_int]
+    lib.glassbox_input.restype = lib.glassbox_output.restype = c_char_p
+    lib.glassbox_input.argtypes = lib.glassbox_output.argtypes = [c_char_p, c_int, c_int * 2]
     lib.glassbox_shapes.argtypes = PROBLEM + [POINTER(Shape)] + MESSAGE
     lib.glassbox_truth.argtypes = PROBLEM + [c_char_p, c_double, c_int] + [pointers] * 4 + MESSAGE
     lib.glassbox_check.argtypes = PROBLEM + [pointers, POINTER(Shape), POINTER(c_char_p), c_uint, c_char_p, c_char_p,
                                              c_char_p, c_int, POINTER(c_int), POINTER(c_double), POINTER(c_char_p)
                                              ] + MESSAGE
     lib.glassbox_round.argtypes = [c_char_p, c_void_p, c_int64] + MESSAGE
+    lib.glassbox_fits.argtypes = [c_char_p, c_char_p]
     lib.glassbox_generate.restype = c_void_p
     lib.glassbox_generate.argtypes = [c_char_p, c_char_p, POINTER(c_int64), c_uint, c_int64, c_uint64, c_char_p] + MESSAGE
     lib.glassbox_case_sizes.restype = None
@@ -77,6 +80,19 @@ def names(what):
     lib, found = library(), {}
     while (name := lib.glassbox_name(LISTS[what], len(found))) is not None:
         found[name.decode()] = lib.glassbox_about(LISTS[what], len(found)).decode()
+    return found
+
+
+@functools.lru_cache(maxsize=None)
+def tensors(what, mechanism):
+    """The inputs or outputs that a mechanism has: {usual name: (its name, axes of 1 that may be left out before the
+    others, and behind them)}."""
+    ask, found = getattr(library(), {"inputs": "glassbox_input", "outputs": "glassbox_output"}[what]), {}
+    for i, usual in enumerate(names(what)):
+        axis = (c_int * 2)()
+        name = ask(mechanism.encode(), i, axis)
+        if name is not None:
+            found[usual] = (name.decode(), axis[0], axis[1])
     return found
 
 

@@ -4,13 +4,14 @@
 import ctypes
 import os
 import pathlib
+import re
 import types
 
 import numpy as np
 
 from . import _library as c
 from ._arrays import to_values
-from ._problem import Problem, by_name
+from ._problem import Problem, by_name, four_axes
 from ._profile import as_text, is_file
 from ._save import digest, save
 
@@ -29,15 +30,17 @@ class Truth(types.SimpleNamespace):
         return getattr(self, name)
 
 
-def truth(q, k, v, g=None, *, gv=None, initial_state=None, scale=None, cu_seqlens=None, reverse=False, do=None,
-          dfinal_state=None, target="binary64", allow_growth=False, threads=0, mechanism="gla"):
-    """The certified truth of every output, rounded once into the format `target`; gradients where do or dfinal_state
-    is given. mechanism: a name of glassbox.names("mechanisms"); a fixed decay may name its schedule,
-    "retention:linspace"."""
+def truth(q=None, k=None, v=None, g=None, *, scale=None, cu_seqlens=None, reverse=False, target="binary64",
+          allow_growth=False, threads=0, mechanism="gla", **more):
+    """The certified truth of every output, rounded once into the format `target`; gradients where do or that of a
+    final state is given. mechanism: a name of glassbox.names("mechanisms"), its schedule or its conventions behind it,
+    "retention:linspace", "mlstm,gate=sigmoid" (glassbox list --conventions). more: its other inputs, gv initial_state do
+    dfinal_state beta ...; by its own names (of Mamba: C B x dt ...) or the usual ones."""
     _known_mechanism(mechanism)
-    inputs = dict(q=q, k=k, v=v, g=g, gv=gv, initial_state=initial_state, scale=scale, cu_seqlens=cu_seqlens,
-                  reverse=reverse, do=do, dfinal_state=dfinal_state)
-    backward = do is not None or dfinal_state is not None
+    given = {name: x for name, x in dict(q=q, k=k, v=v, g=g).items() if x is not None}
+    inputs = {**given, **more, "scale": scale, "cu_seqlens": cu_seqlens, "reverse": reverse}
+    incoming = by_name({name: x for name, x in more.items() if x is not None}, "inputs", mechanism)
+    backward = any(name in incoming for name in ("do", "dfinal_state", "dfinal_n", "dfinal_keys"))
     problem = Problem(inputs, mechanism=mechanism, backward=backward, allow_growth=allow_growth)
     value, low, magnitude, certified = problem.truth(target, 0.0, threads)
     proven = {name: x == 1 for name, x in certified.items()}
@@ -100,40 +103,40 @@ def _tensor(fields):
     return types.SimpleNamespace(**out)
 
 
-def _outputs(outputs):
+def _outputs(outputs, mechanism):
     """(values, formats, bits of those expected but None), in C's order."""
-    order = list(c.names("outputs"))
-    given = by_name(outputs, order, "output")
+    order, own = list(c.names("outputs")), c.tensors("outputs", mechanism)
+    given = by_name(outputs, "outputs", mechanism)
     values, formats, missing = [None] * len(order), [None] * len(order), 0
     for i, name in enumerate(order):
         if name in given and given[name] is None:
             missing |= 1 << i
         elif name in given:
             values[i], formats[i] = to_values(given[name], name)
-            if name == "dg" and values[i].ndim == 3:  # of a gate per head
-                values[i] = values[i][..., None]
+            values[i] = four_axes(values[i], *own.get(name, (name, 0, 0))[1:])
             if values[i].ndim > 4:
                 raise c.GlassboxError(f"{name} has shape {values[i].shape}; wanted 4 axes")
     return values, formats, missing
 
 
 def _known_mechanism(mechanism):
-    if mechanism.split(":")[0].split("@")[0] not in c.names("mechanisms"):
+    if re.split("[:@,]", mechanism)[0] not in c.names("mechanisms"):
         raise c.GlassboxError(f"no mechanism '{mechanism}'; known: {', '.join(c.names('mechanisms'))}")
 
 
 def check(inputs, outputs, profile=None, mechanism="gla", *, replay=None, form=None, allow_growth=False, threads=0):
     """Judge outputs under test against certified truth. Both are dictionaries of arrays:
 
-    inputs   of the mechanism (glassbox list): q k v g gv initial_state do dfinal_state, and the settings scale cu_seqlens reverse
-    outputs  o final_state dq dk dv dg dgv dinitial_state; one that is None counts as missing, one absent is not judged
+    inputs   of the mechanism (glassbox list): q k v g gv initial_state do dfinal_state ..., by its own names or the
+             usual ones, and the settings scale cu_seqlens reverse
+    outputs  o final_state dq dk dv ...; one that is None counts as missing, one absent is not judged
     profile  a name of glassbox.names("profiles"), a JSON file (compare/io/profile_file.h) or a dictionary like one
     replay   a number system ("binary32"): every bit must be what the formulation `form` ("recurrent"; default: the
              profile's) gives in it, beside all else
     """
     _known_mechanism(mechanism)
     problem = Problem(inputs, mechanism=mechanism, allow_growth=allow_growth)
-    values, formats, missing = _outputs(outputs)
+    values, formats, missing = _outputs(outputs, mechanism)
     own, declared = as_text(profile)
     fields = list(c.names("fields"))
     verdict, used = ctypes.c_int(), ctypes.c_char_p()
@@ -146,7 +149,7 @@ def check(inputs, outputs, profile=None, mechanism="gla", *, replay=None, form=N
     tensors = {}
     for name, row in zip(c.names("outputs"), numbers.tolist()):
         if row[fields.index("judged")]:
-            tensors[name] = _tensor(dict(zip(fields, row)))
+            tensors[problem.outputs[name][0]] = _tensor(dict(zip(fields, row)))
     return Report(list(c.names("verdicts"))[verdict.value], used.value.decode() if used.value else own, tensors, text)
 
 

@@ -10,17 +10,29 @@ ALIASES = {"gk": "g", "dgk": "dg"}
 SETTINGS = ("scale", "cu_seqlens", "reverse")
 
 
-def by_name(given, known, kind):
-    """The mapping with aliases replaced; every name must be known."""
-    out = {}
+def by_name(given, what, mechanism="gla", more=()):
+    """The mapping by usual names; every name must be one of the mechanism's, a usual one, an alias, or one of more."""
+    own = {name: key for key, (name, _, _) in c.tensors(what, mechanism).items()}
+    usual = [*own.values(), *(x for x in c.tensors(what, "gla") if x not in own.values())]  # C says what it does not take
+    kind, out = what[:-1], {}
     for name, value in given.items():
-        name = ALIASES.get(name, name)
-        if name not in known:
+        key = own.get(name) or ALIASES.get(name, name)
+        if key not in usual and key not in more:
+            known = [*own, *(x for x in usual if x not in own and x not in own.values()), *more]
             raise c.GlassboxError(f"no {kind} '{name}'; known: {', '.join(known)}")
-        if name in out:
-            raise c.GlassboxError(f"{kind} '{name}' is given twice, once by an alias")
-        out[name] = value
+        if key in out:
+            raise c.GlassboxError(f"{kind} '{key}' is given twice, once by an alias")
+        out[key] = value
     return out
+
+
+def four_axes(values, before, behind):
+    """The array with the axes of 1 that it has left out."""
+    lacking = 4 - values.ndim
+    first = before if lacking in (before, before + behind) else 0
+    if 0 <= lacking - first <= behind:
+        return values.reshape((1,) * first + values.shape + (1,) * (lacking - first))
+    return values
 
 
 class Problem:
@@ -28,20 +40,16 @@ class Problem:
 
     def __init__(self, inputs, *, mechanism="gla", backward=False, allow_growth=False):
         self.mechanism = mechanism
+        self.inputs, self.outputs = c.tensors("inputs", mechanism), c.tensors("outputs", mechanism)
         order = list(c.names("inputs"))
-        given = by_name(inputs, order + list(SETTINGS), "input")
         for name in ("q", "k", "v"):
-            if given.get(name) is None:
-                raise c.GlassboxError(f"input '{name}' is missing")
-        self.values, self.formats, self.gate_per_head = {}, {}, False
+            if name in self.inputs and all(inputs.get(x) is None for x in (name, self.inputs[name][0])):
+                raise c.GlassboxError(f"input '{self.inputs[name][0]}' is missing")
+        given = by_name(inputs, "inputs", mechanism, SETTINGS)
+        self.values, self.formats, self.given_shapes = {}, {}, {}
         for name in order:
             if given.get(name) is not None:
-                self.values[name], self.formats[name] = to_values(given[name], name)
-                if name == "g" and self.values[name].ndim == 3:  # [B,T,heads]
-                    self.values[name], self.gate_per_head = self.values[name][..., None], True
-                if self.values[name].ndim != 4:
-                    raise c.GlassboxError(f"{name} has shape {self.values[name].shape}; wanted 4 axes, [B,T,heads,D] or"
-                                          " for states [N,heads,dk,dv]")
+                self._take(name, given[name])
         cu = given.get("cu_seqlens")
         self.cu_seqlens = None if cu is None else to_offsets(cu)
         self.scale = 0.0 if given.get("scale") is None else float(given["scale"])
@@ -50,6 +58,16 @@ class Problem:
             raise c.GlassboxError("scale is 0: every output would be 0")
         self._flags = c.REVERSE * self.reverse + c.BACKWARD * backward + c.GROWTH * allow_growth
         self._arrays = [self.values.get(name) for name in order]
+
+    def _take(self, name, x):
+        own, before, behind = self.inputs.get(name, (name, 0, 0))
+        behind = 1 if name == "g" else behind  # which mechanism it is for, C says
+        values, self.formats[name] = to_values(x, own)
+        self.given_shapes["d" + name] = values.shape
+        self.values[name] = four_axes(values, before, behind)
+        if self.values[name].ndim != 4:
+            raise c.GlassboxError(f"{own} has shape {values.shape}; wanted 4 axes, [B,T,heads,D] or"
+                                  " for states [N,heads,dk,dv]")
 
     def arguments(self):
         cu = self.cu_seqlens
@@ -64,13 +82,12 @@ class Problem:
         return {name: tuple(shape) for name, shape in zip(order, out) if any(shape)}
 
     def truth(self, target, close_enough, threads):
-        """(value, low, magnitude, certified), each a dictionary by output; dg has the shape of g."""
+        """(value, low, magnitude, certified), each a dictionary by output, as the mechanism names it; a gradient has
+        the shape that its input was given in."""
         order, shapes = list(c.names("outputs")), self.output_shapes()
         kinds = [{name: np.zeros(shape, dtype) for name, shape in shapes.items()}
                  for dtype in (np.float64, np.float64, np.float64, np.uint8)]
         rooms = [c.addresses([kind.get(name) for name in order]) for kind in kinds]
         c.call(c.library().glassbox_truth, *self.arguments(), target.encode(), close_enough, threads, *rooms)
-        for kind in kinds:
-            if self.gate_per_head and "dg" in kind:
-                kind["dg"] = kind["dg"][..., 0]
-        return kinds
+        return [{self.outputs[name][0]: x.reshape(self.given_shapes.get(name, x.shape)) for name, x in kind.items()}
+                for kind in kinds]

@@ -9,7 +9,7 @@ from ._problem import Problem
 
 # Proven to the last bit of binary64 but one, which is enough for a reference and spares the climb (compare/truth.h).
 CLOSE_ENOUGH = 2.0 ** -52
-GRADIENTS = {"q": "dq", "k": "dk", "v": "dv", "g": "dg", "gv": "dgv", "initial_state": "dinitial_state"}
+GRADIENTS = {name: "d" + name for name in ("q", "k", "v", "g", "gv", "initial_state")}
 
 
 def values_of(inputs, backward):
@@ -31,11 +31,12 @@ def _state_like(q, values):
 
 
 def reference(q, k, v, g=None, *, gv=None, initial_state=None, scale=None, cu_seqlens=None, reverse=False,
-              output_final_state=False, mechanism="gla"):
+              output_final_state=False, mechanism="gla", **more):
     """(o, final_state) as a naive function would return them, final_state None unless asked for; o has q's dtype.
+    more: other inputs of the mechanism, beta ...
     Of torch tensors it returns torch tensors on the same device, and is differentiable."""
     settings = dict(scale=scale, cu_seqlens=cu_seqlens, reverse=reverse, mechanism=mechanism)
-    tensors = dict(q=q, k=k, v=v, g=g, gv=gv, initial_state=initial_state)
+    tensors = dict(q=q, k=k, v=v, g=g, gv=gv, initial_state=initial_state, **more)
     if is_torch(q):
         from ._torch import apply
 
@@ -47,16 +48,16 @@ def reference(q, k, v, g=None, *, gv=None, initial_state=None, scale=None, cu_se
 
 
 def vjp(q, k, v, g=None, *, gv=None, initial_state=None, scale=None, cu_seqlens=None, reverse=False,
-        mechanism="gla"):
+        mechanism="gla", **more):
     """((o, final_state), pullback) for numpy: pullback(do, dfinal_state=None) -> {"q": dq, "k": dk, ...}, a gradient
     for every tensor that was given, in its dtype."""
     settings = dict(scale=scale, cu_seqlens=cu_seqlens, reverse=reverse, mechanism=mechanism)
-    tensors = dict(q=q, k=k, v=v, g=g, gv=gv, initial_state=initial_state)
+    tensors = dict(q=q, k=k, v=v, g=g, gv=gv, initial_state=initial_state, **more)
 
     def pullback(do=None, dfinal_state=None):
         if do is None and dfinal_state is None:
             raise c.GlassboxError("pullback needs do or dfinal_state")
         values = values_of({**settings, **tensors, "do": do, "dfinal_state": dfinal_state}, backward=True)
-        return {name: _like(x, values[GRADIENTS[name]]) for name, x in tensors.items() if x is not None}
+        return {name: _like(x, values["d" + name]) for name, x in tensors.items() if x is not None}
 
     return reference(**tensors, **settings, output_final_state=True), pullback

@@ -45,12 +45,12 @@ def _stored(name, values, form):
 def _members(inputs, outputs, mechanism):
     problem = Problem(inputs, mechanism=mechanism)
     for name, values in problem.values.items():
-        yield _stored(name, values, problem.formats[name])
+        yield _stored(problem.inputs.get(name, (name,))[0], values, problem.formats[name])
     if problem.cu_seqlens is not None:
         yield "cu_seqlens", problem.cu_seqlens
-    for name, x in by_name(outputs, c.names("outputs"), "output").items():
+    for name, x in by_name(outputs, "outputs", mechanism).items():
         if x is not None:
-            yield _stored(name, *to_values(x, name))
+            yield _stored(problem.outputs.get(name, (name,))[0], *to_values(x, name))
 
 
 def _settings(inputs, mechanism):

@@ -49,7 +49,7 @@ def cases(level, seed, families=None, dtypes=None, **options):
     import glassbox
 
     for dtype in dtypes or LEVELS[level]["dtypes"]:
-        for family in families or glassbox.families():
+        for family in families or glassbox.families(options.get("mechanism", "gla")):
             for s in range(seed, seed + LEVELS[level]["seeds"]):
                 yield glassbox.generate(family, dtype=dtype, seed=s, **options)
                 if not options:

@@ -2,6 +2,7 @@
 """glassbox._cuda beside the header it mirrors, and the library where one was built. Needs no GPU and no torch."""
 
 import ctypes
+import itertools
 import pathlib
 import re
 import subprocess
@@ -45,6 +46,9 @@ def test_the_enumerations_are_the_headers():
         names = re.search(rf"enum gla_cuda_{enum} \{{(.*?)\}}", text, re.S).group(1).replace("GLA_CUDA_", "")
         assert [name.strip() for name in names.strip(", \n").split(",")] == list(values)
         assert [getattr(_cuda, name) for name in values] == list(range(len(values)))
+    grades = re.search(r"enum gla_cuda_grade \{(.*?)\}", text, re.S).group(1).replace("GLA_CUDA_", "").lower()
+    assert [name.strip() for name in grades.split(",")] == [*_cuda.GRADES, "grades"]
+    assert list(_cuda.GRADES.values()) == list(range(len(_cuda.GRADES)))
 
 
 @pytest.fixture
@@ -64,10 +68,10 @@ def test_rungs_have_names(library):
 def test_the_librarys_reasons_are_raised(library):
     problem, call = _cuda.Problem(B=1, T=1, H=1, dk=1, dv=1, N=1), _cuda.Call(rung=_cuda.rung_number("recurrent"))
     with pytest.raises(glassbox.GlassboxError, match="^gla, backward: q is missing$"):
-        _cuda.run(problem, call, True, None)
+        _cuda.workspace(problem, call, True)
     problem.N = 2
     with pytest.raises(glassbox.GlassboxError, match="^gla, forward: N must be B without cu_seqlens$"):
-        _cuda.run(problem, call, False, None)
+        _cuda.enqueue(problem, call, False)
 
 
 def test_rungs_declare_profiles(library):
@@ -75,13 +79,14 @@ def test_rungs_declare_profiles(library):
     case = glassbox.generate("mild", dtype="bf16", T=70, H=1, dk=16, dv=16)
     right = {name: glassbox.round_to(x, "binary32") for name, x in vars(glassbox.truth(**case.inputs)).items()
              if name in ("o", "dq")}
-    for rung in ("recurrent", "chunkwise", "fused"):
+    for rung, grade in itertools.product(("recurrent", "chunkwise", "fused"), _cuda.GRADES):
         for backward in (0, 1):
-            profile = _cuda.profile(rung, _cuda.BF16, backward)
+            profile = _cuda.profile(rung, _cuda.BF16, backward, grade)
             assert case.check(right, profile).passed, (rung, backward)
             assert profile["like"] == ("f32" if rung == "recurrent" else "chunk-bf16")
     assert _cuda._neighbour("chunkwise-paired:64") == "chunkwise-paired:64:77"
     assert _cuda._neighbour("chunkwise-paired:64:11") == "chunkwise-paired:64:12"
+    assert _cuda._neighbour("chunkwise-paired:64+precise") == "chunkwise-paired:64:77+precise"
     assert _cuda._neighbour("chunkwise-centred:64:16") == ""
 
 
@@ -89,7 +94,7 @@ def test_rungs_declare_profiles(library):
                                           (_cuda.LAUNCH, RuntimeError), (_cuda.UNSUPPORTED, glassbox.GlassboxError)])
 def test_the_machines_failures_are_no_wrong_arguments(status, kind):
     with pytest.raises(kind, match="^gla, forward: because$") as caught:
-        _cuda._heed(status, _cuda.Call(why=b"because"), "forward")
+        _cuda._heed(status, _cuda.Call(why=b"because"), False)
     assert type(caught.value) is kind
 
 

@@ -92,3 +92,32 @@ def test_refused():
         glassbox.truth(**inputs, mechanism="lstm")
     with pytest.raises(glassbox.GlassboxError, match=r"g has shape .*, 1\)"):
         glassbox.truth(**{**inputs, "g": inputs["g"][..., 0]})
+
+
+EVERY = list(glassbox.names("mechanisms")) + ["mlstm,gate=sigmoid", "linear_attention,normaliser=sum,eps=1e-3"]
+
+
+@pytest.mark.parametrize("mechanism", EVERY)
+def test_every_mechanism(mechanism, tmp_path):
+    case = glassbox.generate("mild", mechanism=mechanism, dtype="f32", T=7, H=2, dk=4, dv=3, initial_state=True)
+    values = glassbox.truth(**case.inputs, mechanism=mechanism)
+    outputs = {name: np.asarray(values[name], np.float32) for name in values}
+    assert case.check(outputs).passed
+    for name in outputs:
+        wrong = outputs[name] + (np.abs(outputs[name]).max() + 1)
+        assert name == "final_m" or not case.check({**outputs, name: wrong}).passed, name
+    glassbox.save(tmp_path / "case.npz", case.inputs, outputs, mechanism)
+    assert (tmp_path / "case.npz").stat().st_size > 0
+
+
+def test_names_and_axes():
+    case = glassbox.generate("mild", mechanism="mamba2", dtype="f32", T=5, H=2)
+    assert {"C", "B", "x", "dy", "A_log", "dt"} <= set(case.inputs) and case.inputs["A_log"].shape == (1, 1, 2, 1)
+    usual = {"C": "q", "B": "k", "x": "v", "dy": "do"}
+    short = {usual.get(name, name): x for name, x in case.inputs.items()}
+    short["A_log"], short["dt"] = short["A_log"].reshape(2), short["dt"][..., 0]
+    long, brief = (glassbox.truth(**x, mechanism="mamba2") for x in (case.inputs, short))
+    assert long.dA_log.shape == (1, 1, 2, 1) and brief.dA_log.shape == (2,) and brief.ddt.shape == (1, 5, 2)
+    assert (long.y == brief.y).all() and (long.dA_log.ravel() == brief.dA_log).all() and "dC" in list(brief)
+    with pytest.raises(glassbox.GlassboxError, match="beta is missing"):
+        glassbox.truth(**glassbox.generate("mild", dtype="f32", T=5, H=2).inputs, mechanism="kda")

@@ -150,4 +150,4 @@ def test_a_wrong_library_is_refused(tmp_path):
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(tmp_path / "other.so"), str(source)], check=True)
     done = subprocess.run([sys.executable, "-c", "import glassbox; glassbox.families()"], capture_output=True, text=True,
                           env={**os.environ, "GLASSBOX_LIBRARY": str(tmp_path / "other.so"), "PYTHONPATH": str(ROOT)})
-    assert "libglassbox.so speaks version 0, this package version 3" in done.stderr
+    assert "libglassbox.so speaks version 0, this package version 4" in done.stderr

@@ -31,7 +31,7 @@ def test_the_recurrence_is_the_truth(peers, family):
 
 
 def test_options_are_checked(peers, capsys):
-    for wrong, said in ((["--peers", "ours"], "no peer 'ours'; there are: glassbox, fla, cudnn, flash"),
+    for wrong, said in ((["--peers", "ours"], "no peer 'ours'; there are: glassbox, precise, fla, cudnn, flash"),
                         (["--shapes", "8x2048x16x128"], "'8x2048x16x128' is not BxTxHxdkxdv")):
         with pytest.raises(SystemExit):
             peers.parse(wrong)

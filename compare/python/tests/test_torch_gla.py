@@ -86,20 +86,20 @@ NUMBERS = {"bf16": _cuda.BF16, "f16": _cuda.F16, "f32": _cuda.F32}
 CUDA = type("Place", (), {"device": "cuda", "standin": None})
 
 
-def run_rung(case, rung):
+def run_rung(case, rung, grade="fast"):
     """The outputs of a rung, the forward's where it has no backward, {} if it does not take the case."""
-    has = [_cuda.profile(rung, NUMBERS[case.dtype], backward) for backward in (0, 1)]
+    has = [_cuda.profile(rung, NUMBERS[case.dtype], backward, grade) for backward in (0, 1)]
     try:
-        return run(case, CUDA, rung=rung, gradients=bool(has[1])) if has[0] else {}
+        return run(case, CUDA, rung=rung, grade=grade, gradients=bool(has[1])) if has[0] else {}
     except glassbox.GlassboxError as error:
         assert f"the {rung} " in str(error) and " takes " in str(error), error
         return {}
 
 
-def judge_rung(case, rung):
+def judge_rung(case, rung, grade="fast"):
     """The same, held to what the rung declares in either direction."""
-    out = run_rung(case, rung)
-    forward, backward = (_cuda.profile(rung, NUMBERS[case.dtype], direction) for direction in (0, 1))
+    out = run_rung(case, rung, grade)
+    forward, backward = (_cuda.profile(rung, NUMBERS[case.dtype], direction, grade) for direction in (0, 1))
     first = {name: x for name, x in out.items() if name in ("o", "final_state")}
     rest = {name: x for name, x in out.items() if name not in first}
     for part, profile in [(out, forward)] if forward == backward else [(first, forward), (rest, backward)]:
@@ -130,6 +130,29 @@ def test_rungs_agree(dtype, limit):
     for rung in _cuda.rungs():
         for name, x in (run(case, CUDA) if rung == "best" else run_rung(case, rung)).items():
             assert (x.double() - want[name].double()).norm() <= limit * want[name].double().norm(), (rung, name)
+
+
+@GPU
+@pytest.mark.parametrize("dtype", ["bf16", "f16"])
+@pytest.mark.parametrize("family", ["mild", "strong", "reset", "channels"])
+def test_the_precise_grade_passes_the_oracle(family, dtype):
+    for options in (dict(T=67, H=3, dk=20, dv=24), dict(T=130, H=1, dk=64, dv=32, initial_state=True)):
+        case = glassbox.generate(family, dtype=dtype, **options)
+        every = [judge_rung(case, rung, "precise") for rung in ("chunkwise", "fused")]
+        assert any(every)
+
+
+@GPU
+@pytest.mark.parametrize("rung", ["chunkwise", "fused", "best"])
+def test_precise_is_nearer_to_the_truth(rung):
+    case = glassbox.generate("mild", dtype="bf16", T=512, H=2, dk=128, dv=128)
+    exact = glassbox.generate("mild", dtype="f32", T=512, H=2, dk=128, dv=128)
+    exact.inputs.update(case.inputs)
+    want = run(exact, CUDA, rung="recurrent")
+    error = {grade: {name: float((x.double() - want[name].double()).norm() / want[name].double().norm())
+                     for name, x in run(case, CUDA, rung=rung, grade=grade).items()} for grade in _cuda.GRADES}
+    for name in ("o", "dq", "dk", "dv", "dg"):
+        assert error["precise"][name] < 0.85 * error["fast"][name], (name, error)
 
 
 def heads_first(name, x):
@@ -255,6 +278,32 @@ def test_second_derivatives_are_refused(place):
         dq.sum().backward()
 
 
+# ---- plans ----
+
+
+def test_a_plan_is_kept_for_a_layout_and_knows_no_address(place):
+    gt._plan.cache_clear()
+    cases = [glassbox.generate("mild", dtype="f32", T=20, H=2, dk=8, dv=8, seed=seed) for seed in (1, 2)]
+    outputs = [run(case, place) for case in cases]
+    assert gt._plan.cache_info().misses == 2 and gt._plan.cache_info().hits == 2  # forward and backward
+    for case, out in zip(cases, outputs):
+        case.assert_accurate(out)
+        gt._plan.cache_clear()
+        same(run(case, place), out)
+    plan = gt._plan(False, tuple(gt._layout(x) for x in (*(torch.zeros(1, 8, 2, 16, device=place.device),) * 3, None,
+                                                         None)), None, ("o",), 0.0, "best", "fast", 0)
+    x = torch.ones(1, 8, 2, 16, device=place.device)
+    plan.run((x, x, x, None, None), None)
+    assert not any(getattr(plan.problem, name).data for name in _cuda.INPUTS + _cuda.OUTPUTS)
+
+
+def test_other_settings_are_another_plan(place):
+    case = glassbox.generate("mild", dtype="f32", T=20, H=2, dk=8, dv=8)
+    x = case.torch(place.device)
+    once, twice = (gt.gla(x["q"], x["k"], x["v"], x["g"], scale=scale)[0] for scale in (1.0, 2.0))
+    assert torch.equal(2 * once, twice)
+
+
 # ---- as part of torch ----
 
 
@@ -263,10 +312,19 @@ def test_the_operators_keep_torchs_rules(place):
     x = case.torch(place.device, requires_grad=True)
     tensors = [x[name] for name in ("q", "k", "v", "g", "initial_state")]
     for with_state in (False, True):
-        torch.library.opcheck(gt.gla_forward, (*tensors, None, 0.0, with_state, "best", 0))
+        torch.library.opcheck(gt.gla_forward, (*tensors, None, 0.0, with_state, "best", "fast", 0))
     still = [t.detach() for t in tensors]
     for wanted in ([True] * 5, [True, False, False, True, False]):
-        torch.library.opcheck(gt.gla_backward, (*still, None, x["do"], x["dfinal_state"], 0.0, "best", 0, wanted))
+        torch.library.opcheck(gt.gla_backward, (*still, None, x["do"], x["dfinal_state"], 0.0, "best", "fast", 0, wanted))
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_torchs_transforms_go_by_the_operators(place):
+    x = glassbox.generate("mild", dtype="f32", B=2, T=20, H=2, dk=8, dv=8).torch(place.device)
+    inputs = [x[name][:, None] for name in "qkvg"]
+    with torch.no_grad():
+        want = gt.gla(*(x[name] for name in "qkvg"))[0]
+        assert torch.equal(torch.func.vmap(lambda *one: gt.gla(*one)[0])(*inputs)[:, 0], want)
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
@@ -350,6 +408,12 @@ def test_work_goes_to_the_current_stream():
     assert torch.equal(o, want)
 
 
+@pytest.mark.parametrize("heads, T, parts", [(15, 2048, 1), (31, 64, 1), (32, 4096, 2), (32, 4097, 1), (127, 64, 2),
+                                              (128, 1 << 17, 2), (1000, 64, 15)])
+def test_the_parts_of_the_backward(heads, T, parts):
+    assert gt._parts(heads, T) == parts
+
+
 # ---- what is refused ----
 
 
@@ -366,7 +430,8 @@ def test_work_goes_to_the_current_stream():
     (dict(cu_seqlens=torch.zeros(2)), "cu_seqlens is torch.float32; it must be torch.int64 or torch.int32"),
     (dict(initial_state=torch.zeros(1, 2, 16, 16).half()), "initial_state is torch.float16; it must be torch.float32"),
     (dict(scale=0), "scale is 0"), (dict(segment=-1), "segment is -1; wanted a multiple of 64"),
-    (dict(rung="fastest"), "no rung 'fastest'; there are: best, recurrent")])
+    (dict(rung="fastest"), "no rung 'fastest'; there are: best, recurrent"),
+    (dict(grade="slow"), "no grade 'slow'; there are: fast, precise")])
 def test_wrong_arguments_are_named(place, change, message):
     x = dict(q=torch.zeros(1, 8, 2, 16), k=torch.zeros(1, 8, 2, 16), v=torch.zeros(1, 8, 2, 16))
     x = {name: y.to(place.device) if isinstance(y, torch.Tensor) else y for name, y in {**x, **change}.items()}

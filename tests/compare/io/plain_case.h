@@ -26,7 +26,7 @@ static const struct part {
     {"dv", {B, T, H, DV}, GLA_BF16, true},  {"dg", {B, T, HK, DK}, GLA_F32, true},
     {"dgv", {B, T, H, DV}, GLA_F32, true},  {"dinitial_state", {B, H, DK, DV}, GLA_F32, true},
 };
-enum { PARTS = sizeof parts / sizeof *parts };
+enum { PARTS = sizeof parts / sizeof *parts, INPUTS = GLA_IN_DFINAL_STATE + 1, OUTPUTS = GLA_DINITIAL_STATE + 1 };
 
 static inline int64_t count_of(int rank, const int64_t *shape) {
     int64_t count = 1;

@@ -28,20 +28,20 @@ START_TEST(a_plain_case) {
     ck_assert_str_eq(gla_tensors_meta(&c.metadata, "gpu"), "any");
     ck_assert_uint_eq(c.metadata.count, 0);
     ck_assert_int_eq(c.input_dtype[GLA_IN_DO], GLA_F16);
-    for (int i = 0; i < GLA_INPUTS; i++) { /* the parts stand in the order of gla_input, then gla_output */
+    for (int i = 0; i < INPUTS; i++) { /* the parts stand in the order of gla_input, then gla_output */
         gla_tensor *x = gla_problem_input(&c.problem, (gla_input)i);
         const int64_t *s = parts[i].shape;
         bool state = i == GLA_IN_INITIAL_STATE || i == GLA_IN_DFINAL_STATE;
         ck_assert_int_eq(x->heads, s[state ? 1 : 2]);
         ck_assert(at(x, 1, 1, 1, 2) == value_of(parts[i].name, ((s[1] + 1) * s[2] + 1) * s[3] + 2));
     }
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
+    for (int i = 0; i < OUTPUTS; i++) {
         const gla_case_output *out = &c.output[i];
         ck_assert(out->present && !out->wrong_shape && out->rank == 4);
-        ck_assert_mem_eq(out->shape, parts[GLA_INPUTS + i].shape, sizeof parts[0].shape);
+        ck_assert_mem_eq(out->shape, parts[INPUTS + i].shape, sizeof parts[0].shape);
         ck_assert_int_eq(out->count, count_of(4, out->shape));
-        ck_assert_int_eq(out->dtype, parts[GLA_INPUTS + i].dtype);
-        for (int64_t e = 0; e < out->count; e++) ck_assert(out->value[e] == value_of(parts[GLA_INPUTS + i].name, e));
+        ck_assert_int_eq(out->dtype, parts[INPUTS + i].dtype);
+        for (int64_t e = 0; e < out->count; e++) ck_assert(out->value[e] == value_of(parts[INPUTS + i].name, e));
     }
     gla_case_free(&c);
 }
@@ -118,9 +118,9 @@ START_TEST(exchanged_axes_give_the_same_case) {
     gla_error err;
     ck_assert_msg(build(&straight, &a, &err) == GLA_OK, "%s", err.what);
     ck_assert_msg(build(&exchanged, &b, &err) == GLA_OK, "%s", err.what);
-    for (int i = 0; i < GLA_INPUTS; i++)
+    for (int i = 0; i < INPUTS; i++)
         ck_assert_mem_eq(a.input[i], b.input[i], (size_t)count_of(4, parts[i].shape) * sizeof(double));
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
+    for (int i = 0; i < OUTPUTS; i++) {
         ck_assert(b.output[i].present && !b.output[i].wrong_shape);
         ck_assert_mem_eq(a.output[i].shape, b.output[i].shape, 4 * sizeof(int64_t));
         ck_assert_mem_eq(a.output[i].value, b.output[i].value, (size_t)a.output[i].count * sizeof(double));
@@ -165,7 +165,7 @@ START_TEST(a_layer_by_its_prefix) {
     ck_assert_msg(gla_case_load(path, &options, &c, &err) == GLA_OK, "%s", err.what);
     ck_assert_str_eq(c.name, "model/layers.1");
     ck_assert_str_eq(c.ignored, "extra");
-    for (int i = 0; i < GLA_OUTPUTS; i++) ck_assert(c.output[i].present);
+    for (int i = 0; i < OUTPUTS; i++) ck_assert(c.output[i].present);
     gla_case_free(&c);
 }
 END_TEST
@@ -263,7 +263,7 @@ START_TEST(a_problem_saved_is_the_same_problem) {
     if (a.cu_seqlens) ck_assert_mem_eq(a.cu_seqlens, b.cu_seqlens, 4 * sizeof(int64_t));
     ck_assert_str_eq(b.name, "back");
     ck_assert_str_eq(gla_tensors_meta(&b.metadata, "note"), "kept");
-    for (int i = 0; i < GLA_INPUTS; i++) {
+    for (int i = 0; i < INPUTS; i++) {
         int64_t shape[4], other[4];
         ck_assert(!a.input[i] == !b.input[i]);
         if (!a.input[i]) continue;
@@ -292,7 +292,7 @@ static void load_real(const char *path, const char *prefix, int64_t tokens) {
     ck_assert_int_eq(p->N, varlen ? 5 : 1);
     if (!prefix) ck_assert(p->scale == 0.125);
     int outputs = 0;
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
+    for (int i = 0; i < OUTPUTS; i++) {
         if (!c.output[i].present) continue;
         outputs++;
         ck_assert_msg(!c.output[i].wrong_shape, "%s: %s", path, gla_output_names[i]);

@@ -30,7 +30,7 @@ static inline void write_config(const char *folder, int which, int vocabulary, c
         c.output_gate ? "true" : "false", c.affine ? "true" : "false", c.tied ? "true" : "false",
         c.fused_norm ? "true" : "false", c.tau);
     if (c.has_least) fprintf(to, ", \"clamp_min\": %.17g", c.least);
-    if (c.feature) fprintf(to, ", \"feature_map\": \"%s\"", c.feature == layer_relu ? "relu" : "silu");
+    if (c.feature) fprintf(to, ", \"feature_map\": \"%s\"", c.feature == act_relu ? "relu" : "silu");
     fprintf(to, "%s}\n", more);
     fclose(to);
 }

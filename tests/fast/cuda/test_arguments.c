@@ -216,6 +216,32 @@ START_TEST(test_segments) {
 }
 END_TEST
 
+START_TEST(test_grades) {
+    gla_cuda_problem p = good();
+    gla_cuda_call call = {.rung = GLA_CUDA_FUSED, .grade = GLA_CUDA_PRECISE};
+    size_t bytes;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 1, &bytes), GLA_CUDA_OK);
+    ck_assert_str_eq(gla_cuda_grade_name(GLA_CUDA_FAST), "fast");
+    ck_assert_ptr_null(gla_cuda_grade_name(GLA_CUDA_GRADES));
+    ck_assert_str_eq(gla_cuda_rung_form(call.rung, call.grade, GLA_CUDA_BF16, false),
+                     "chunkwise-centred:64:16+precise");
+    ck_assert_str_eq(gla_cuda_rung_form(GLA_CUDA_CHUNKWISE, call.grade, GLA_CUDA_F16, true),
+                     "chunkwise-paired:64:11+precise");
+    ck_assert_str_eq(gla_cuda_rung_form(GLA_CUDA_RECURRENT, call.grade, GLA_CUDA_BF16, true), "recurrent");
+    ck_assert_ptr_null(gla_cuda_rung_form(call.rung, GLA_CUDA_GRADES, GLA_CUDA_BF16, false));
+    p.dk = 136;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 0, &bytes), GLA_CUDA_OK);
+    p.dq.data = p.dk_.data = p.dg.data = p.dinitial_state.data = NULL; /* their rows are too short now */
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 1, &bytes), GLA_CUDA_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(call.why, "dk up to 128; use chunkwise"));
+    call.rung = GLA_CUDA_BEST;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 1, &bytes), GLA_CUDA_OK);
+    call.grade = GLA_CUDA_GRADES;
+    ck_assert_int_eq(gla_cuda_workspace(&p, &call, 0, &bytes), GLA_CUDA_BAD_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(call.why, "1 precise"));
+}
+END_TEST
+
 START_TEST(test_rungs) {
     gla_cuda_problem p = good();
     gla_cuda_call call = {.rung = GLA_CUDA_RUNGS};
@@ -230,8 +256,9 @@ START_TEST(test_rungs) {
     ck_assert_str_eq(gla_cuda_rung_numbers(GLA_CUDA_RECURRENT, GLA_CUDA_F16), "sm_90:f32");
     ck_assert_ptr_null(gla_cuda_rung_numbers(GLA_CUDA_FUSED, GLA_CUDA_F16));
     ck_assert_ptr_null(gla_cuda_rung_name(GLA_CUDA_RUNGS));
-    ck_assert_str_eq(gla_cuda_rung_form(GLA_CUDA_CHUNKWISE, GLA_CUDA_BF16, true), "chunkwise-paired:64");
-    ck_assert_str_eq(gla_cuda_rung_form(GLA_CUDA_CHUNKWISE, GLA_CUDA_F16, true), "chunkwise-paired:64:11");
+    ck_assert_str_eq(gla_cuda_rung_form(GLA_CUDA_CHUNKWISE, GLA_CUDA_FAST, GLA_CUDA_BF16, true), "chunkwise-paired:64");
+    ck_assert_str_eq(gla_cuda_rung_form(GLA_CUDA_CHUNKWISE, GLA_CUDA_FAST, GLA_CUDA_F16, true),
+                     "chunkwise-paired:64:11");
     ck_assert_ptr_null(gla_cuda_rung_numbers(GLA_CUDA_CHUNKWISE, GLA_CUDA_F32));
     call.rung = GLA_CUDA_CHUNKWISE;
     p.q.dtype = p.k.dtype = p.v.dtype = p.o.dtype = GLA_CUDA_F32;
@@ -302,6 +329,7 @@ static Suite *suite(void) {
     tcase_add_test(c, test_what_does_not_matter);
     tcase_add_test(c, test_state_in_place);
     tcase_add_loop_test(c, test_segments, 0, sizeof segments / sizeof *segments);
+    tcase_add_test(c, test_grades);
     tcase_add_test(c, test_rungs);
     tcase_add_test(c, test_workspace);
     tcase_add_test(c, test_stored_states);

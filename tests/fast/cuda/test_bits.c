@@ -14,7 +14,6 @@
 #include "../../../compare/cases.h"
 #include "../../../compare/replay.h"
 #include "../../../fast/cuda/host_run.h"
-#include "../../../reference/number/format.h"
 #include "../../testing.h"
 
 /* What is run: a rung of the ladder, which ways, and whether it cuts sequences into segments. */
@@ -25,9 +24,17 @@ static const struct {
     int ways; /* BOTH: its form is the same both ways */
     int64_t segment;
     const char *form; /* NULL: the rung's own */
-} lanes[] = {{GLA_CUDA_RECURRENT, BOTH, 0, NULL}, {GLA_CUDA_PARALLEL, BOTH, 0, NULL},
-             {GLA_CUDA_CHUNKWISE, BOTH, 0, NULL}, {GLA_CUDA_FUSED, FORWARD, 0, NULL},
-             {GLA_CUDA_FUSED, BACKWARD, 0, NULL}, {GLA_CUDA_FUSED, FORWARD, 128, "chunkwise-centred:64:16+split:128"}};
+    gla_cuda_grade grade;
+} lanes[] = {{GLA_CUDA_RECURRENT, BOTH, 0, NULL, 0},
+             {GLA_CUDA_PARALLEL, BOTH, 0, NULL, 0},
+             {GLA_CUDA_CHUNKWISE, BOTH, 0, NULL, 0},
+             {GLA_CUDA_FUSED, FORWARD, 0, NULL, 0},
+             {GLA_CUDA_FUSED, BACKWARD, 0, NULL, 0},
+             {GLA_CUDA_FUSED, FORWARD, 128, "chunkwise-centred:64:16+split:128", 0},
+             {GLA_CUDA_CHUNKWISE, BOTH, 0, NULL, GLA_CUDA_PRECISE},
+             {GLA_CUDA_FUSED, FORWARD, 0, NULL, GLA_CUDA_PRECISE},
+             {GLA_CUDA_FUSED, FORWARD, 128, "chunkwise-centred:64:16+precise+split:128", GLA_CUDA_PRECISE},
+             {GLA_CUDA_FUSED, BACKWARD, 0, NULL, GLA_CUDA_PRECISE}};
 enum { LANES = sizeof lanes / sizeof *lanes };
 
 static const struct shape {
@@ -35,14 +42,15 @@ static const struct shape {
     bool state, varlen, share_all; /* share_all: q v and the state have Hk heads too */
     int64_t gap;
 } shapes[] = {
-    {1, 150, 2, 2, 128, 128, true, false, false, 0}, {2, 64, 2, 2, 128, 64, false, false, false, 8},
-    {1, 333, 3, 3, 128, 128, true, true, false, 0},  {1, 17, 4, 2, 64, 256, true, false, false, 16},
-    {3, 33, 1, 1, 20, 24, true, false, false, 8},    {1, 1, 6, 3, 16, 16, true, false, true, 0},
-    {1, 260, 6, 2, 48, 80, true, true, true, 24},    {1, 16, 1, 1, 128, 512, true, false, false, 0},
-    {1, 40, 2, 1, 256, 40, true, false, true, 0},    {63, 5, 16, 16, 8, 8, true, false, false, 0},
-    {1, 700, 1, 1, 32, 70, false, false, false, 0},  {1, 3, 2, 2, 100, 130, false, false, false, 8},
-    {3, 4, 4, 2, 200, 72, true, false, true, 8},     {1, 200, 2, 1, 256, 136, true, false, false, 0},
-    {25, 66, 4, 4, 72, 64, true, false, false, 0},   {10, 66, 10, 5, 136, 72, true, false, false, 0},
+    {1, 150, 2, 2, 128, 128, true, false, false, 0},   {2, 64, 2, 2, 128, 64, false, false, false, 8},
+    {1, 333, 3, 3, 128, 128, true, true, false, 0},    {1, 17, 4, 2, 64, 256, true, false, false, 16},
+    {3, 33, 1, 1, 20, 24, true, false, false, 8},      {1, 1, 6, 3, 16, 16, true, false, true, 0},
+    {1, 260, 6, 2, 48, 80, true, true, true, 24},      {1, 16, 1, 1, 128, 512, true, false, false, 0},
+    {1, 40, 2, 1, 256, 40, true, false, true, 0},      {63, 5, 16, 16, 8, 8, true, false, false, 0},
+    {1, 700, 1, 1, 32, 70, false, false, false, 0},    {1, 3, 2, 2, 100, 130, false, false, false, 8},
+    {3, 4, 4, 2, 200, 72, true, false, true, 8},       {1, 200, 2, 1, 256, 136, true, false, false, 0},
+    {25, 66, 4, 4, 72, 64, true, false, false, 0},     {10, 66, 10, 5, 136, 72, true, false, false, 0},
+    {1, 150, 17, 17, 128, 256, true, false, false, 0}, {1, 130, 2, 1, 48, 40, true, false, true, 8},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -54,10 +62,6 @@ static const struct types {
              {GLA_CUDA_F32, GLA_CUDA_F32},
              {GLA_CUDA_F16, GLA_CUDA_F16}};
 enum { TYPES = sizeof types / sizeof *types };
-
-static const gla_format *format_of(gla_cuda_dtype dtype) {
-    return dtype == GLA_CUDA_F32 ? &gla_binary32_format : dtype == GLA_CUDA_F16 ? &gla_f16 : &gla_bf16;
-}
 
 /* ---- one case ---- */
 
@@ -74,7 +78,7 @@ static bool make_case(gla_generated *g, const char *family, const struct shape *
                           .varlen = x->varlen,
                           .backward = backward,
                           .seed = seed,
-                          .dtype = format_of(type->data)};
+                          .dtype = gla_cuda_format(type->data)};
     const gla_family *f = gla_family_named(family);
     gla_error err;
     if (f->varlen) spec.B = 1;
@@ -85,7 +89,7 @@ static bool make_case(gla_generated *g, const char *family, const struct shape *
         return false;
     }
     for (int64_t i = 0; i < g->count[GLA_IN_GK]; i++)
-        g->tensor[GLA_IN_GK][i] = gla_round(format_of(type->gates), GLA_RN, g->tensor[GLA_IN_GK][i], 0);
+        g->tensor[GLA_IN_GK][i] = gla_round(gla_cuda_format(type->gates), GLA_RN, g->tensor[GLA_IN_GK][i], 0);
     if (x->share_all) p->q.heads = p->v.heads = p->d_o.heads = p->initial_state.heads = p->k.heads;
     return true;
 }
@@ -126,17 +130,17 @@ static bool check_case(gla_generated *g, gla_host_run how, const char *form, boo
     const gla_problem *p = &g->problem;
     const char *rung = gla_cuda_rung_name(how.rung), *numbers = gla_cuda_rung_numbers(how.rung, how.dtype);
     for (int i = 0; i < GLA_OUTPUTS; i++)
-        format[i] = i == GLA_DGK && how.narrow_dg                        ? format_of(how.gates)
+        format[i] = i == GLA_DGK && how.narrow_dg                        ? gla_cuda_format(how.gates)
                     : gla_is_state_output((gla_output)i) || i == GLA_DGK ? &gla_binary32_format
-                                                                         : format_of(how.dtype);
+                                                                         : gla_cuda_format(how.dtype);
     gla_cuda_status status = gla_cuda_host_run(p, &how, got, why);
     if (status == GLA_CUDA_UNSUPPORTED) return false;
     ck_assert_msg(status == GLA_CUDA_OK, "%s %s: %s", rung, g->name, why);
     how.graph = true;
     ck_assert_msg(gla_cuda_host_run(p, &how, again, why) == GLA_CUDA_OK, "%s %s: graph: %s", rung, g->name, why);
     ck_assert_ptr_nonnull(numbers);
-    ck_assert_msg(gla_replay_compute(p, form ? form : gla_cuda_rung_form(how.rung, how.dtype, backward), numbers,
-                                     format, how.outputs, 0, want, &err) == GLA_OK,
+    ck_assert_msg(gla_replay_compute(p, form ? form : gla_cuda_rung_form(how.rung, how.grade, how.dtype, backward),
+                                     numbers, format, how.outputs, 0, want, &err) == GLA_OK,
                   "%s", err.what);
     for (int i = 0; i < GLA_OUTPUTS; i++) {
         ck_assert_msg(!got[i] == !want[i], "%s %s: %s", rung, g->name, gla_output_names[i]);
@@ -154,8 +158,7 @@ static bool check_case(gla_generated *g, gla_host_run how, const char *form, boo
 /* ---- all of them ---- */
 
 static unsigned outputs_of(int ways) {
-    unsigned forward = 1u << GLA_O | 1u << GLA_FINAL_STATE, all = (1u << GLA_OUTPUTS) - 1;
-    return (ways & FORWARD ? forward : 0) | (ways & BACKWARD ? all & ~forward : 0);
+    return (ways & FORWARD ? GLA_HOST_FORWARD : 0u) | (ways & BACKWARD ? GLA_HOST_BACKWARD : 0u);
 }
 
 /* One family in one shape and dtype; returns whether the lane took it. */
@@ -166,6 +169,7 @@ static bool try(int lane, const char *family, int shape, int type, bool no_gates
         return false;
     if (no_gates) g.problem.gk.at = NULL;
     gla_host_run how = {.rung = lanes[lane].rung,
+                        .grade = lanes[lane].grade,
                         .segment = lanes[lane].segment,
                         .parts = (shape + type) % 4,
                         .narrow_dg = shape % 2 == 0,
@@ -178,11 +182,20 @@ static bool try(int lane, const char *family, int shape, int type, bool no_gates
     return taken;
 }
 
+/* "fused precise forward in segments", until the next. */
+static const char *lane_name(int lane) {
+    static char name[64];
+    snprintf(name, sizeof name, "%s %s%s%s", gla_cuda_rung_name(lanes[lane].rung), lanes[lane].grade ? "precise " : "",
+             way_names[lanes[lane].ways], lanes[lane].segment ? " in segments" : "");
+    return name;
+}
+
 /* Two shapes and dtypes for each family, all of them when time is no matter. */
 START_TEST(test_bits_of_families) {
     int family = 0, taken = 0, families = 0;
     compared = differing = 0;
     for (const gla_family *f = gla_families; f->name; f++, family++) {
+        if (!gla_family_fits(f, gla_mechanism_named("gla"))) continue;
         int before = taken;
         for (int n = 0; n < SHAPES * TYPES; n++) {
             int shape = n % SHAPES, type = n / SHAPES;
@@ -191,9 +204,8 @@ START_TEST(test_bits_of_families) {
         }
         families += taken > before;
     }
-    printf("%s %s%s: %lld outputs of %d cases of %d families, %lld differ\n", gla_cuda_rung_name(lanes[_i].rung),
-           way_names[lanes[_i].ways], lanes[_i].segment ? " in segments" : "", (long long)compared, taken, families,
-           (long long)differing);
+    printf("%s: %lld outputs of %d cases of %d families, %lld differ\n", lane_name(_i), (long long)compared, taken,
+           families, (long long)differing);
     ck_assert_int_eq(differing, 0);
     ck_assert_int_ge(families, 20);
     ck_assert_int_gt(compared, 100000);
@@ -205,8 +217,7 @@ START_TEST(test_bits_of_shapes) {
     compared = differing = 0;
     for (int n = 0; n < SHAPES * TYPES; n++) taken += try(_i, "mild", n % SHAPES, n / SHAPES, false);
     for (int n = 0; n < SHAPES; n++) taken += try(_i, "mild", n, 0, true);
-    printf("%s %s%s: %lld outputs of %d shapes, %lld differ\n", gla_cuda_rung_name(lanes[_i].rung),
-           way_names[lanes[_i].ways], lanes[_i].segment ? " in segments" : "", (long long)compared, taken,
+    printf("%s: %lld outputs of %d shapes, %lld differ\n", lane_name(_i), (long long)compared, taken,
            (long long)differing);
     ck_assert_int_eq(differing, 0);
     ck_assert_int_gt(taken, SHAPES);
@@ -219,9 +230,10 @@ START_TEST(test_single_outputs) {
     compared = differing = 0;
     for (int name = GLA_O; name < GLA_OUTPUTS; name++) {
         gla_generated g;
-        if (name == GLA_DGV || !(outputs_of(lanes[_i].ways) >> name & 1)) continue;
+        if (!(outputs_of(lanes[_i].ways) >> name & 1)) continue;
         ck_assert(make_case(&g, "mild", &shapes[6], &types[0], true, test_seed()));
         gla_host_run how = {.rung = lanes[_i].rung,
+                            .grade = lanes[_i].grade,
                             .segment = lanes[_i].segment,
                             .dtype = GLA_CUDA_BF16,
                             .gates = GLA_CUDA_F32,
@@ -238,7 +250,7 @@ END_TEST
 START_TEST(test_strong_gates) {
     int taken = 0;
     compared = differing = 0;
-    for (int i = 0; i < 2; i++) taken += try(_i, i ? "reset" : "strong", 6, 0, false);
+    for (int i = 0; i < 2; i++) taken += try(_i, i ? "reset" : "strong", SHAPES - 1, 0, false);
     ck_assert_int_eq(differing, 0);
     ck_assert_int_gt(taken, 0);
 }
@@ -246,11 +258,10 @@ END_TEST
 
 /* "families fused backward": a case for every lane, which CK_RUN_CASE can run side by side. */
 static const char *name_of(const char *what, int lane) {
-    static char names[2 * LANES][64];
+    static char names[2 * LANES][80];
     static int count;
     char *name = names[count++];
-    snprintf(name, sizeof *names, "%s %s %s%s", what, gla_cuda_rung_name(lanes[lane].rung), way_names[lanes[lane].ways],
-             lanes[lane].segment ? " in segments" : "");
+    snprintf(name, sizeof *names, "%s %s", what, lane_name(lane));
     return name;
 }
 

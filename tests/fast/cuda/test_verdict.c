@@ -20,15 +20,20 @@ static const struct lane {
     bool backward;
     int64_t segment;
     const char *form;
-} lanes[] = {{GLA_CUDA_RECURRENT, false, 0, NULL},
-             {GLA_CUDA_RECURRENT, true, 0, NULL},
-             {GLA_CUDA_PARALLEL, false, 0, NULL},
-             {GLA_CUDA_PARALLEL, true, 0, NULL},
-             {GLA_CUDA_CHUNKWISE, false, 0, NULL},
-             {GLA_CUDA_CHUNKWISE, true, 0, NULL},
-             {GLA_CUDA_FUSED, false, 0, NULL},
-             {GLA_CUDA_FUSED, true, 0, NULL},
-             {GLA_CUDA_FUSED, false, 128, "chunkwise-centred:64:16+split:128"}};
+    gla_cuda_grade grade;
+} lanes[] = {{GLA_CUDA_RECURRENT, false, 0, NULL, 0},
+             {GLA_CUDA_RECURRENT, true, 0, NULL, 0},
+             {GLA_CUDA_PARALLEL, false, 0, NULL, 0},
+             {GLA_CUDA_PARALLEL, true, 0, NULL, 0},
+             {GLA_CUDA_CHUNKWISE, false, 0, NULL, 0},
+             {GLA_CUDA_CHUNKWISE, true, 0, NULL, 0},
+             {GLA_CUDA_FUSED, false, 0, NULL, 0},
+             {GLA_CUDA_FUSED, true, 0, NULL, 0},
+             {GLA_CUDA_FUSED, false, 128, "chunkwise-centred:64:16+split:128", 0},
+             {GLA_CUDA_CHUNKWISE, false, 0, NULL, GLA_CUDA_PRECISE},
+             {GLA_CUDA_CHUNKWISE, true, 0, NULL, GLA_CUDA_PRECISE},
+             {GLA_CUDA_FUSED, false, 0, NULL, GLA_CUDA_PRECISE},
+             {GLA_CUDA_FUSED, true, 0, NULL, GLA_CUDA_PRECISE}};
 enum { LANES = sizeof lanes / sizeof *lanes };
 
 static const struct types {
@@ -38,10 +43,6 @@ static const struct types {
              {GLA_CUDA_F32, GLA_CUDA_F32},
              {GLA_CUDA_F16, GLA_CUDA_F16}};
 enum { TYPES = sizeof types / sizeof *types };
-
-static const gla_format *format_of(gla_cuda_dtype dtype) {
-    return dtype == GLA_CUDA_F32 ? &gla_binary32_format : dtype == GLA_CUDA_F16 ? &gla_f16 : &gla_bf16;
-}
 
 /* ---- one verdict ---- */
 
@@ -56,10 +57,10 @@ static void start(void) {
 
 static void finish(const struct lane *x) {
     printf(
-        "%s %s%s: %d cases, %d PASS, %d MARGINAL, %d UNCERTIFIED, %d FAIL; %lld elements, %d tensors whose pass says "
+        "%s %s%s%s: %d cases, %d PASS, %d MARGINAL, %d UNCERTIFIED, %d FAIL; %lld elements, %d tensors whose pass says "
         "little\n",
-        gla_cuda_rung_name(x->rung), x->backward ? "backward" : "forward", x->segment ? " in segments" : "", taken,
-        verdicts[GLA_PASS], verdicts[GLA_MARGINAL], verdicts[GLA_UNCERTIFIED],
+        gla_cuda_rung_name(x->rung), x->grade ? "precise " : "", x->backward ? "backward" : "forward",
+        x->segment ? " in segments" : "", taken, verdicts[GLA_PASS], verdicts[GLA_MARGINAL], verdicts[GLA_UNCERTIFIED],
         verdicts[GLA_FAIL] + verdicts[GLA_BROKEN], (long long)elements, little);
     ck_assert_int_eq(verdicts[GLA_PASS] + verdicts[GLA_MARGINAL], taken);
     ck_assert_int_gt(taken, 0);
@@ -91,20 +92,20 @@ static void count(const gla_generated *g, const struct types *type, const gla_ru
 
 /* Does the rung take the problem? Then it is judged. */
 static bool judged(const struct lane *x, const struct types *type, gla_generated *g) {
-    const unsigned forward = 1u << GLA_O | 1u << GLA_FINAL_STATE;
     const gla_host_run how = {.rung = x->rung,
+                              .grade = x->grade,
                               .segment = x->segment,
                               .dtype = type->data,
                               .gates = type->gates,
                               .gap = 8,
-                              .outputs = x->backward ? ((1u << GLA_OUTPUTS) - 1) & ~forward : forward};
+                              .outputs = x->backward ? GLA_HOST_BACKWARD : GLA_HOST_FORWARD};
     const gla_replay replay = {gla_cuda_rung_numbers(x->rung, type->data),
-                               x->form ? x->form : gla_cuda_rung_form(x->rung, type->data, x->backward)};
+                               x->form ? x->form : gla_cuda_rung_form(x->rung, x->grade, type->data, x->backward)};
     gla_rung_answer answer;
     gla_error err;
     if (!replay.numbers || !replay.form) return false;
     for (int64_t i = 0; i < g->count[GLA_IN_GK]; i++)
-        g->tensor[GLA_IN_GK][i] = gla_round(format_of(type->gates), GLA_RN, g->tensor[GLA_IN_GK][i], 0);
+        g->tensor[GLA_IN_GK][i] = gla_round(gla_cuda_format(type->gates), GLA_RN, g->tensor[GLA_IN_GK][i], 0);
     ck_assert_msg(gla_rung_judge(gla_cuda_host_run, &g->problem, &how, &replay, true, 0, &answer, &err) == GLA_OK,
                   "%s: %s", g->name, err.what);
     if (answer.ran == GLA_CUDA_UNSUPPORTED) return false;
@@ -137,6 +138,7 @@ START_TEST(test_families) {
     int families = 0, number = 0;
     start();
     for (const gla_family *f = gla_families; f->name; f++, number++) {
+        if (!gla_family_fits(f, gla_mechanism_named("gla"))) continue;
         bool any = false;
         for (int type = 0; type < TYPES; type++) {
             if (type > 0 && type != 1 + number % (TYPES - 1) && !test_long()) continue;
@@ -146,7 +148,7 @@ START_TEST(test_families) {
                                                    .initial_state = number % 2,
                                                    .backward = x->backward,
                                                    .seed = test_seed() + (uint64_t)number,
-                                                   .dtype = format_of(types[type].data)});
+                                                   .dtype = gla_cuda_format(types[type].data)});
             any = judged(x, &types[type], &g) || any;
             gla_generated_free(&g);
         }
@@ -183,7 +185,7 @@ START_TEST(test_shapes) {
             spec.family = "mild";
             spec.backward = x->backward;
             spec.seed = test_seed() + (uint64_t)n;
-            spec.dtype = format_of(types[type].data);
+            spec.dtype = gla_cuda_format(types[type].data);
             gla_generated g = made(spec);
             judged(x, &types[type], &g);
             gla_generated_free(&g);
@@ -216,7 +218,7 @@ START_TEST(test_thresholds) {
                                                    .initial_state = true,
                                                    .backward = x->backward,
                                                    .seed = test_seed(),
-                                                   .dtype = format_of(types[type].data)});
+                                                   .dtype = gla_cuda_format(types[type].data)});
             for (int64_t i = 0; i < g.count[GLA_IN_GK]; i++) {
                 int64_t c = i % 42, h = i / 42 % 2, t = i / 84;
                 g.tensor[GLA_IN_GK][i] = gate_near(limits[n], t, h ? c : c / 3 * 3); /* head 0: exactly at it */
@@ -240,12 +242,11 @@ static gla_cuda_status one_wrong(const gla_problem *p, const gla_host_run *how, 
 
 /* Both directions of the recurrent rung, by a function that runs it. */
 static gla_judgement errors_of(gla_rung_run *run, double error[GLA_OUTPUTS]) {
-    const unsigned forward = 1u << GLA_O | 1u << GLA_FINAL_STATE;
     gla_host_run how = {.rung = GLA_CUDA_RECURRENT, .dtype = GLA_CUDA_F32, .gates = GLA_CUDA_F32};
     gla_rung_answer answer;
     gla_error err;
     for (int backward = 0; backward < 2; backward++) {
-        how.outputs = backward ? ((1u << GLA_OUTPUTS) - 1) & ~forward : forward;
+        how.outputs = backward ? GLA_HOST_BACKWARD : GLA_HOST_FORWARD;
         ck_assert(gla_rung_errors(run, &how, "recurrent", 64, 32, 32, 0, &answer, &err) == GLA_OK);
         for (int i = 0; i < GLA_OUTPUTS; i++)
             if (how.outputs >> i & 1) error[i] = gla_rung_error(&answer, (gla_output)i);

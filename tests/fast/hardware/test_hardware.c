@@ -100,6 +100,15 @@ START_TEST(operations_are_binary32) {
             n->ops->log1p(n, &z, &x);
             ck_assert_uint_eq(word_at(&z),
                               canonical_word((float)gla_round_log1p(&gla_binary32_format, GLA_RN, (double)x, 0)));
+            n->ops->expm1(n, &z, &x);
+            ck_assert_uint_eq(word_at(&z),
+                              canonical_word((float)gla_round_expm1(&gla_binary32_format, GLA_RN, (double)x, 0)));
+            n->ops->sin(n, &z, &x);
+            ck_assert_uint_eq(word_at(&z),
+                              canonical_word((float)gla_round_sin(&gla_binary32_format, GLA_RN, (double)x, 0)));
+            n->ops->cos(n, &z, &x);
+            ck_assert_uint_eq(word_at(&z),
+                              canonical_word((float)gla_round_cos(&gla_binary32_format, GLA_RN, (double)x, 0)));
         }
         n->ops->neg(n, &z, &x);
         ck_assert_uint_eq(word_at(&z), canonical_word(-x));
@@ -111,8 +120,8 @@ START_TEST(operations_are_binary32) {
 }
 END_TEST
 
-/* Taken apart, with all parts but OUTPUT, quotients, logarithms and comparisons are the same; without BINARY32 they are
- * binary64's. */
+/* Taken apart, with all parts but OUTPUT, quotients, logarithms, e^x - 1, sines and comparisons are the same; without
+ * BINARY32 they are binary64's. */
 START_TEST(parts_have_quotients_and_comparisons) {
     uint64_t state = test_seed() + 43;
     gla_numbers *whole = hardware_opened("sm_90:bf16"), *apart, *wide;
@@ -122,13 +131,16 @@ START_TEST(parts_have_quotients_and_comparisons) {
         gla_hardware_parts_open("sm_90:bf16", parts & ~(UINT32_C(1) << GLA_HARDWARE_BINARY32), &wide, NULL), GLA_OK);
     for (int trial = 0; trial < 2000; trial++) {
         double x = (double)(float)any(&state), y = (double)(float)any(&state);
-        static const enum operation operations[] = {DIV, MAX, ABOVE, LOG1P};
-        for (int i = 0; i < 4; i++) {
+        static const enum operation operations[] = {DIV, MAX, ABOVE, LOG1P, EXPM1, SIN, COS};
+        for (int i = 0; i < 7; i++) {
             double first = operations[i] == LOG1P ? fabs(x) : x;
             ck_assert(same(result_of(apart, operations[i], first, y, 0), result_of(whole, operations[i], first, y, 0)));
         }
         ck_assert(same(result_of(wide, DIV, x, y, 0), x / y));
         ck_assert(same(result_of(wide, LOG1P, fabs(x), y, 0), log1p_at(53, fabs(x))));
+        ck_assert(same(result_of(wide, EXPM1, x, y, 0), gla_round_expm1(&gla_binary64_format, GLA_RN, x, 0)));
+        ck_assert(same(result_of(wide, SIN, x, y, 0), gla_round_sin(&gla_binary64_format, GLA_RN, x, 0)));
+        ck_assert(same(result_of(wide, COS, x, y, 0), gla_round_cos(&gla_binary64_format, GLA_RN, x, 0)));
     }
     gla_numbers_close(whole);
     gla_numbers_close(apart);

@@ -43,7 +43,10 @@ static const char *const forms[] = {"recurrent",
                                     "chunkwise-centred",
                                     "chunkwise-paired",
                                     "chunkwise-paired:16:0",
-                                    "chunkwise-paired:64:11"};
+                                    "chunkwise-paired:64:11",
+                                    "chunkwise-centred:16:4+precise",
+                                    "chunkwise-paired+precise",
+                                    "chunkwise-paired:16:0+precise"};
 enum { FORMS = sizeof forms / sizeof *forms };
 
 static gla_generated problem_of(gla_case_spec spec) {

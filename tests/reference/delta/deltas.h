@@ -131,7 +131,7 @@ static inline gla_matrix delta_output(const delta_slice *s, test_out name) {
 }
 
 /* A slice that has been run, with the system it lives in. */
-static inline delta_slice delta_solved(const test_delta *x, delta_form form, const char *numbers) {
+static inline delta_slice delta_solved(const test_delta *x, gla_form form, const char *numbers) {
     gla_numbers *n;
     ck_assert_int_eq(gla_numbers_open(numbers, &n, NULL), GLA_OK);
     delta_slice s = delta_slice_of(x, n);
@@ -141,15 +141,11 @@ static inline delta_slice delta_solved(const test_delta *x, delta_form form, con
 }
 static inline void delta_close(delta_slice *s) { gla_numbers_close(s->in); }
 
-/* A form with gradients; text as gla_form_parse takes it. */
-static inline delta_form delta_form_named(const char *text, delta_solver solver) {
-    return (delta_form){.form = form_named(text, true), .solver = solver};
-}
-
-static inline void delta_form_text(const delta_form *f, char *text, size_t size) {
-    gla_form_print(&f->form, text, size);
-    size_t used = strlen(text);
-    snprintf(text + used, size - used, " %s%s", delta_solver_names[f->solver], f->bounded ? " bounded" : "");
+/* A form with gradients; text as gla_form_parse takes it, without the solver. */
+static inline gla_form delta_form_named(const char *text, gla_solver solver) {
+    gla_form form = form_named(text, true);
+    form.solver = solver;
+    return form;
 }
 
 /* Gradients that may be 0 in theory are measured against 2^-30 of the largest number. */

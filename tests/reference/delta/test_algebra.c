@@ -8,25 +8,25 @@
 #define TOLERANCE 1e-60
 
 /* A formulation with random chunks, solver and an available route. */
-static delta_form random_form(test_random *r, gla_formulation kind) {
-    delta_form f = {.form = {.kind = kind, .backward = true}};
+static gla_form random_form(test_random *r, gla_formulation kind) {
+    gla_form f = {.kind = kind, .backward = true};
     if (kind == GLA_CHUNKWISE || kind == GLA_CHUNKWISE_FACTORED) {
-        f.form.C = random_between(r, 1, 9);
-        f.form.c = random_between(r, 1, f.form.C);
-        f.form.materialised = random_chance(r, 0.5);
+        f.C = random_between(r, 1, 9);
+        f.c = random_between(r, 1, f.C);
+        f.materialised = random_chance(r, 0.5);
     }
-    if (random_chance(r, 0.3)) f.form.split = random_between(r, 1, 3) * (f.form.C ? f.form.C : 3);
+    if (random_chance(r, 0.3)) f.split = random_between(r, 1, 3) * (f.C ? f.C : 3);
     do {
-        f.form.route = (gla_gate_route)random_between(r, 0, GLA_ROUTES - 1);
-        f.solver = (delta_solver)random_between(r, 0, DELTA_SOLVERS - 1);
+        f.route = (gla_gate_route)random_between(r, 0, GLA_ROUTES - 1);
+        f.solver = (gla_solver)random_between(r, 0, GLA_SOLVERS - 1);
     } while (!delta_available(&f));
     return f;
 }
 
-static void check_against(const delta_slice *truth, const test_delta *x, delta_form form, const char *numbers,
+static void check_against(const delta_slice *truth, const test_delta *x, gla_form form, const char *numbers,
                           uint32_t stream) {
     char text[96], what[192];
-    delta_form_text(&form, text, sizeof text);
+    gla_form_print(&form, text, sizeof text);
     snprintf(what, sizeof what, "case %u (T=%zu dk=%zu dv=%zu gate=%zu) %s", stream, x->T, x->dk, x->dv, x->gate, text);
     delta_slice s = delta_solved(x, form, numbers);
     check_deltas_agree(truth, &s, TOLERANCE, what);
@@ -36,13 +36,13 @@ static void check_against(const delta_slice *truth, const test_delta *x, delta_f
 static void check_all_forms(uint32_t stream, double resets) {
     test_random r = random_from(stream);
     test_delta x = delta_random(&r, (delta_options){.resets = resets});
-    delta_slice truth = delta_solved(&x, delta_form_named("recurrent", DELTA_SOLVE), "mpfr:256");
+    delta_slice truth = delta_solved(&x, delta_form_named("recurrent", GLA_SOLVE), "mpfr:256");
     check_against(&truth, &x, random_form(&r, GLA_RECURRENT), "mpfr:256", stream);
     check_against(&truth, &x, random_form(&r, GLA_PARALLEL), "mpfr:256", stream);
     for (int i = 0; i < 4; i++) check_against(&truth, &x, random_form(&r, GLA_CHUNKWISE), "mpfr:256", stream);
     if (resets == 0) { /* the unsafe ones, where the range has no end */
         check_against(&truth, &x, random_form(&r, GLA_CHUNKWISE_FACTORED), "mpfr:1024", stream);
-        delta_form form = random_form(&r, GLA_CHUNKWISE);
+        gla_form form = random_form(&r, GLA_CHUNKWISE);
         form.bounded = true;
         check_against(&truth, &x, form, "mpfr:1024", stream);
     }
@@ -66,12 +66,12 @@ START_TEST(extreme_chunks) {
     for (uint32_t i = 0; i < 16; i++) {
         test_random r = random_from(20000 + i);
         test_delta x = delta_random(&r, (delta_options){.resets = i % 2 ? 0.1 : 0});
-        delta_slice parallel = delta_solved(&x, delta_form_named("parallel", DELTA_SOLVE), "mpfr:256");
-        delta_form form = {.form = {.kind = GLA_CHUNKWISE, .backward = true}, .solver = (delta_solver)(i % 4)};
+        delta_slice parallel = delta_solved(&x, delta_form_named("parallel", GLA_SOLVE), "mpfr:256");
+        gla_form form = {.kind = GLA_CHUNKWISE, .backward = true, .solver = (gla_solver)(i % 4)};
         int64_t T = (int64_t)x.T, sizes[][2] = {{1, 1}, {T, T < 2 ? T : 2}, {T + 5, T + 5}, {T + 5, 1}};
         for (int j = 0; j < 4; j++) {
-            form.form.C = sizes[j][0];
-            form.form.c = sizes[j][1];
+            form.C = sizes[j][0];
+            form.c = sizes[j][1];
             check_against(&parallel, &x, form, "mpfr:256", 20000 + i);
         }
         delta_close(&parallel);
@@ -88,7 +88,7 @@ START_TEST(no_tokens) {
             test_random r = random_from(25000);
             test_delta x = delta_sized(0, 2, 3, gate);
             for (size_t j = 0; j < 6; j++) x.at[IN_S0][j] = random_signed(&r), x.at[IN_DST][j] = random_signed(&r);
-            delta_form form = {.form = {.kind = kinds[i], .C = 4, .c = 2, .backward = true}};
+            gla_form form = {.kind = kinds[i], .C = 4, .c = 2, .backward = true};
             delta_slice s = delta_solved(&x, form, "mpfr:256");
             ck_assert_double_eq(matrices_apart(s.ST, s.S0, 0), 0);
             ck_assert_double_eq(matrices_apart(s.dS0, s.dST, 0), 0);
@@ -104,10 +104,10 @@ START_TEST(materialised_is_bit_identical) {
     for (uint32_t i = 0; i < 10; i++) {
         test_random r = random_from(30000 + i);
         test_delta x = delta_random(&r, (delta_options){.resets = 0.02, .longest = 30});
-        delta_form form = random_form(&r, GLA_CHUNKWISE);
-        form.form.materialised = false;
+        gla_form form = random_form(&r, GLA_CHUNKWISE);
+        form.materialised = false;
         delta_slice a = delta_solved(&x, form, systems[_i]);
-        form.form.materialised = true;
+        form.materialised = true;
         delta_slice b = delta_solved(&x, form, systems[_i]);
         for (int name = 0; name < OUTS; name++) {
             gla_matrix A = delta_output(&a, (test_out)name), B = delta_output(&b, (test_out)name);
@@ -126,7 +126,7 @@ START_TEST(attention) {
         test_random r = random_from(40000 + i);
         test_delta x = delta_random(&r, (delta_options){.resets = i % 2 ? 0.1 : 0});
         memset(x.at[IN_S0], 0, x.dk * x.dv * sizeof(double));
-        delta_slice s = delta_solved(&x, delta_form_named("recurrent", DELTA_SOLVE), "mpfr:256");
+        delta_slice s = delta_solved(&x, delta_form_named("recurrent", GLA_SOLVE), "mpfr:256");
         gla_matrix Att = gla_new(s.in, x.T, x.T), O = gla_new(s.in, x.T, x.dv), upper = gla_new(s.in, x.T, x.T);
         delta_attention(&s, Att);
         gla_product(O, Att, s.v);
@@ -169,18 +169,18 @@ END_TEST
 
 /* What there is no such form of is refused, not ignored. */
 START_TEST(refused) {
-    delta_form wrong[] = {delta_form_named("chunkwise-paired", DELTA_SOLVE),
-                          delta_form_named("chunkwise-centred", DELTA_UT),
-                          delta_form_named("parallel-naive", DELTA_SOLVE),
-                          delta_form_named("chunkwise:4+split:8", DELTA_SOLVE), /* made wrong below */
-                          delta_form_named("parallel", DELTA_UT_BLOCKED),
-                          delta_form_named("recurrent", DELTA_SOLVE),
-                          delta_form_named("recurrent", DELTA_SOLVE),
-                          delta_form_named("chunkwise-factored:4", DELTA_SOLVE)};
-    wrong[3].form.split = 6;
+    gla_form wrong[] = {delta_form_named("chunkwise-paired", GLA_SOLVE),
+                        delta_form_named("chunkwise-centred", GLA_UT),
+                        delta_form_named("parallel-naive", GLA_SOLVE),
+                        delta_form_named("chunkwise:4+split:8", GLA_SOLVE), /* made wrong below */
+                        delta_form_named("parallel", GLA_UT_BLOCKED),
+                        delta_form_named("recurrent", GLA_SOLVE),
+                        delta_form_named("recurrent", GLA_SOLVE),
+                        delta_form_named("chunkwise-factored:4", GLA_SOLVE)};
+    wrong[3].split = 6;
     wrong[5].bounded = true;
-    wrong[6].form.route = GLA_ROUTE_STRADDLE;
-    wrong[7].form.route = GLA_ROUTE_DIRECT;
+    wrong[6].route = GLA_ROUTE_STRADDLE;
+    wrong[7].route = GLA_ROUTE_DIRECT;
     test_delta x = delta_golden(4);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         gla_numbers *n;

@@ -90,7 +90,7 @@ static void compare(distance *d, gla_matrix got, size_t i, size_t j, const mpfr_
 static void check_definition(uint32_t stream, void (*step)(const test_delta *, size_t, state, state)) {
     test_random r = random_from(stream);
     test_delta x = delta_random(&r, (delta_options){.resets = stream % 2 ? 0.1 : 0});
-    delta_slice s = delta_solved(&x, (delta_form){.form = {.kind = GLA_RECURRENT}}, "mpfr:256");
+    delta_slice s = delta_solved(&x, (gla_form){.kind = GLA_RECURRENT}, "mpfr:256");
     state S, next;
     mpfr_t o;
     mpfr_init2(o, 512);

@@ -54,9 +54,9 @@ static void check_contains(const delta_slice *s, const delta_slice *truth, const
     mpfr_clears(lo, hi, x, (mpfr_ptr)0);
 }
 
-static void check_one(const test_delta *x, const delta_slice *truth, delta_form form, int system) {
+static void check_one(const test_delta *x, const delta_slice *truth, gla_form form, int system) {
     char text[96], what[192];
-    delta_form_text(&form, text, sizeof text);
+    gla_form_print(&form, text, sizeof text);
     snprintf(what, sizeof what, "gate %zu, %s in %s", x->gate, text, systems[system].name);
     delta_slice s = delta_solved(x, form, systems[system].name);
     check_deltas_agree(truth, &s, factor * systems[system].roundoff, what); /* NaN and infinity fail */
@@ -71,12 +71,12 @@ static void check_one(const test_delta *x, const delta_slice *truth, delta_form 
 
 static int check_forms(const test_delta *x, int system, int count) {
     int ran = 0;
-    delta_slice truth = delta_solved(x, delta_form_named("recurrent", DELTA_SOLVE), "mpfr:400");
+    delta_slice truth = delta_solved(x, delta_form_named("recurrent", GLA_SOLVE), "mpfr:400");
     for (int f = 0; f < count; f++)
-        for (int solver = 0; solver < (f == 0 ? 1 : DELTA_SOLVERS); solver++)
+        for (int solver = 0; solver < (f == 0 ? 1 : GLA_SOLVERS); solver++)
             for (int route = 0; route < GLA_ROUTES; route++) {
-                delta_form form = delta_form_named(forms[f], (delta_solver)solver);
-                form.form.route = (gla_gate_route)route;
+                gla_form form = delta_form_named(forms[f], (gla_solver)solver);
+                form.route = (gla_gate_route)route;
                 if (!delta_available(&form)) continue;
                 check_one(x, &truth, form, system);
                 ran++;
@@ -111,13 +111,13 @@ END_TEST
 /* ---- costs: 1 flop = one + - *, fma = 2, exp apart ---- */
 
 static struct gla_count count_forward(size_t T, size_t dk, size_t dv, size_t gate, const char *text,
-                                      delta_solver solver) {
+                                      gla_solver solver) {
     test_delta x = delta_sized(T, dk, dv, gate);
     gla_numbers *counter;
     ck_assert_int_eq(gla_numbers_open("counter", &counter, NULL), GLA_OK);
     delta_slice s = delta_slice_of(&x, counter);
-    delta_form form = delta_form_named(text, solver);
-    form.form.backward = false;
+    gla_form form = delta_form_named(text, solver);
+    form.backward = false;
     gla_counter_reset(counter);
     delta_run_form(&s, &form);
     struct gla_count count = gla_counter_read(counter);
@@ -134,7 +134,7 @@ START_TEST(cost_recurrent) {
     size_t T = shapes[_i][0], dk = shapes[_i][1], dv = shapes[_i][2];
     for (size_t g = 0; g < 3; g++) {
         size_t gate = g == 2 ? dk : g;
-        struct gla_count c = count_forward(T, dk, dv, gate, "recurrent", DELTA_SOLVE);
+        struct gla_count c = count_forward(T, dk, dv, gate, "recurrent", GLA_SOLVE);
         ck_assert_uint_eq(flops(c), (gate ? 7 : 6) * T * dk * dv + T * dk + 2 * T * dv);
         ck_assert_uint_eq(c.exp, T * gate);
     }
@@ -147,8 +147,8 @@ END_TEST
 START_TEST(cost_of_solvers) {
     static const size_t shapes[][3] = {{8, 4, 3}, {16, 5, 7}, {5, 3, 2}};
     size_t m = shapes[_i][0], dk = shapes[_i][1], dv = shapes[_i][2];
-    size_t solve = flops(count_forward(m, dk, dv, 0, "chunkwise:16:16", DELTA_SOLVE));
-    size_t ut = flops(count_forward(m, dk, dv, 0, "chunkwise:16:16", DELTA_UT));
+    size_t solve = flops(count_forward(m, dk, dv, 0, "chunkwise:16:16", GLA_SOLVE));
+    size_t ut = flops(count_forward(m, dk, dv, 0, "chunkwise:16:16", GLA_UT));
     size_t only_solve = m * (m - 1) * dv, only_ut = (m * m * m - m) / 3 + 2 * m * m * (dk + dv) + m * dk;
     ck_assert_uint_eq(ut - only_ut, solve - only_solve);
 }
@@ -156,7 +156,7 @@ END_TEST
 
 /* ---- rounding sites: where a kernel may round, announced for every number that is there ---- */
 
-static void count_sites(const test_delta *x, delta_form form, size_t counts[GLA_SITES]) {
+static void count_sites(const test_delta *x, gla_form form, size_t counts[GLA_SITES]) {
     delta_slice s = delta_solved(x, form, "recorder:binary64");
     struct gla_trace trace = gla_recorder_trace(s.in);
     memset(counts, 0, GLA_SITES * sizeof *counts);
@@ -169,11 +169,11 @@ static void count_sites(const test_delta *x, delta_form form, size_t counts[GLA_
 START_TEST(sites_recurrent) {
     test_delta x = delta_golden(4);
     size_t counts[GLA_SITES], state = 4 * 3;
-    delta_form form = delta_form_named("recurrent", DELTA_SOLVE);
-    form.form.backward = false;
+    gla_form form = delta_form_named("recurrent", GLA_SOLVE);
+    form.backward = false;
     count_sites(&x, form, counts);
     ck_assert_uint_eq(counts[GLA_SITE_STATE], 7 * state);
-    form.form.backward = true;
+    form.backward = true;
     count_sites(&x, form, counts);
     ck_assert_uint_eq(counts[GLA_SITE_STATE], 3 * 7 * state); /* and twice again, replayed */
     ck_assert_uint_eq(counts[GLA_SITE_DSTATE], 7 * state);
@@ -185,21 +185,26 @@ END_TEST
 START_TEST(sites_chunkwise) {
     test_delta x = delta_golden(4);
     size_t counts[GLA_SITES];
-    delta_form form = delta_form_named("chunkwise:16:4+anchor", _i ? DELTA_UT : DELTA_SOLVE);
-    form.form.backward = false;
+    gla_form form = delta_form_named("chunkwise:16:4+anchor", _i ? GLA_UT : GLA_SOLVE);
+    form.backward = false;
     count_sites(&x, form, counts);
     ck_assert_uint_eq(counts[GLA_SITE_GATE_SUM], 7 * 4);
     ck_assert_uint_eq(counts[GLA_SITE_Q_DECAYED], 7 * 4);
-    ck_assert_uint_eq(counts[GLA_SITE_K_DECAYED], 2 * 7 * 4);
-    ck_assert_uint_eq(counts[GLA_SITE_V_DECAYED], 2 * 7 * 3);
+    ck_assert_uint_eq(counts[GLA_SITE_K_DECAYED], _i ? 7 * 4 : 2 * 7 * 4); /* Kh, and Kg where it is no part of bK */
+    ck_assert_uint_eq(counts[GLA_SITE_BETA_OPERAND], _i ? 7 * (4 + 4 + 3) : 7 * 4);
+    ck_assert_uint_eq(counts[GLA_SITE_INVERSE], _i ? 7 * 7 : 0);
+    ck_assert_uint_eq(counts[GLA_SITE_WY], _i ? 7 * (4 + 3) : 0);
+    ck_assert_uint_eq(counts[GLA_SITE_PSEUDO], 7 * 3);
     ck_assert_uint_eq(counts[GLA_SITE_SCORE], 7 * 7);
     ck_assert_uint_eq(counts[GLA_SITE_STATE_READ], 2 * 4 * 3);
     ck_assert_uint_eq(counts[GLA_SITE_STATE], 4 * 3);
-    form.form.backward = true;
+    form.backward = true;
     count_sites(&x, form, counts);
     ck_assert_uint_eq(counts[GLA_SITE_DSTATE_READ], 4 * 3);
     ck_assert_uint_eq(counts[GLA_SITE_DSTATE], 4 * 3);
     ck_assert_uint_eq(counts[GLA_SITE_DSCORE], 2 * 7 * 7);
+    ck_assert_uint_eq(counts[GLA_SITE_DPSEUDO], 7 * 3);
+    ck_assert_uint_eq(counts[GLA_SITE_PART], 7 * 3 + 2 * 7 * 4);
     ck_assert_uint_eq(counts[GLA_SITE_GATE_TERM], 7 * 4);
     delta_free(&x);
 }

@@ -21,14 +21,14 @@ static void check_array(const delta_slice *s, test_out name, const char *which, 
 }
 
 /* One form with every gate route it has; returns how many ran. */
-static int check_form(int which, delta_form form) {
+static int check_form(int which, gla_form form) {
     test_delta x = delta_golden(cases[which].gate);
     int ran = 0;
     for (int route = 0; route < GLA_ROUTES; route++) {
-        form.form.route = (gla_gate_route)route;
+        form.route = (gla_gate_route)route;
         if (!delta_available(&form)) continue;
         char text[96];
-        delta_form_text(&form, text, sizeof text);
+        gla_form_print(&form, text, sizeof text);
         delta_slice s = delta_solved(&x, form, "mpfr:256");
         for (int i = 0; i < OUTS; i++) check_array(&s, (test_out)i, cases[which].name, text);
         delta_close(&s);
@@ -38,11 +38,11 @@ static int check_form(int which, delta_form form) {
     return ran;
 }
 
-START_TEST(recurrent) { ck_assert_int_eq(check_form(_i, delta_form_named("recurrent", DELTA_SOLVE)), 5); }
+START_TEST(recurrent) { ck_assert_int_eq(check_form(_i, delta_form_named("recurrent", GLA_SOLVE)), 5); }
 END_TEST
 
 START_TEST(parallel) {
-    static const delta_solver solvers[] = {DELTA_SOLVE, DELTA_UT, DELTA_UT_PRODUCT};
+    static const gla_solver solvers[] = {GLA_SOLVE, GLA_UT, GLA_UT_PRODUCT};
     for (size_t i = 0; i < 3; i++) ck_assert_int_eq(check_form(_i, delta_form_named("parallel", solvers[i])), 5);
 }
 END_TEST
@@ -51,17 +51,17 @@ START_TEST(chunkwise) {
     static const char *const forms[] = {"chunkwise:1:1", "chunkwise:3:2",   "chunkwise:4:4",
                                         "chunkwise:7:3", "chunkwise:64:16", "chunkwise:4:2+materialised"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        for (int solver = 0; solver < DELTA_SOLVERS; solver++)
-            ck_assert_int_eq(check_form(_i, delta_form_named(forms[i], (delta_solver)solver)), 6);
+        for (int solver = 0; solver < GLA_SOLVERS; solver++)
+            ck_assert_int_eq(check_form(_i, delta_form_named(forms[i], (gla_solver)solver)), 6);
 }
 END_TEST
 
 /* The unsafe ones are right where nothing overflows. */
 START_TEST(unsafe) {
-    delta_form form = delta_form_named("chunkwise:7:5", DELTA_SOLVE);
+    gla_form form = delta_form_named("chunkwise:7:5", GLA_SOLVE);
     form.bounded = true;
     ck_assert_int_eq(check_form(_i, form), 6);
-    ck_assert_int_eq(check_form(_i, delta_form_named("chunkwise-factored:5", DELTA_UT)), 5);
+    ck_assert_int_eq(check_form(_i, delta_form_named("chunkwise-factored:5", GLA_UT)), 5);
 }
 END_TEST
 
@@ -80,7 +80,7 @@ static const char *const checksums[CASES][OUTS] = {
 
 START_TEST(checksum) {
     test_delta x = delta_golden(cases[_i].gate);
-    delta_slice s = delta_solved(&x, delta_form_named("recurrent", DELTA_SOLVE), "mpfr:256");
+    delta_slice s = delta_solved(&x, delta_form_named("recurrent", GLA_SOLVE), "mpfr:256");
     mpfr_t sum, number, wanted;
     mpfr_inits2(512, sum, number, wanted, (mpfr_ptr)0);
     for (int name = 0; name < OUTS; name++) {

@@ -34,7 +34,7 @@ static void derivative(mpfr_t z, const test_delta *x, test_in name, size_t i, si
     delta_slice s = delta_slice_of(x, dual);
     gla_matrix all[INS] = {s.q, s.k, s.v, s.g, s.beta, s.S0, s.d_o, s.dST};
     gla_dual_set_tangent(dual, gla_at(all[name], i, j), 1);
-    delta_form form = {.form = {.kind = GLA_RECURRENT}};
+    gla_form form = {.kind = GLA_RECURRENT};
     delta_run_form(&s, &form);
     mpfr_set_zero(z, 1);
     add_tangent_product(z, s.o, s.d_o);
@@ -48,7 +48,7 @@ static delta_slice exact_gradients(const test_delta *x) {
     gla_numbers *dual;
     mpfr_t z;
     mpfr_init2(z, 512);
-    delta_slice exact = delta_solved(x, (delta_form){.form = {.kind = GLA_RECURRENT}}, "mpfr:512");
+    delta_slice exact = delta_solved(x, (gla_form){.kind = GLA_RECURRENT}, "mpfr:512");
     ck_assert_int_eq(gla_numbers_open("dual:256", &dual, NULL), GLA_OK);
     for (int g = 0; g < GRADIENTS; g++) {
         gla_matrix out = delta_output(&exact, gradients[g].out);
@@ -70,14 +70,14 @@ static int check_every_form(const test_delta *x, const delta_slice *exact, bool 
                                         "chunkwise:1:1", "chunkwise:16:3", "chunkwise-factored:3"};
     int ran = 0;
     for (int f = 0; f < (resets ? 6 : 7); f++)
-        for (int solver = 0; solver < (f == 0 ? 1 : DELTA_SOLVERS); solver++)
+        for (int solver = 0; solver < (f == 0 ? 1 : GLA_SOLVERS); solver++)
             for (int route = 0; route < GLA_ROUTES; route++) {
-                delta_form form = delta_form_named(forms[f], (delta_solver)solver);
-                form.form.route = (gla_gate_route)route;
-                form.bounded = !resets && f == 2 && solver == DELTA_SOLVE;
+                gla_form form = delta_form_named(forms[f], (gla_solver)solver);
+                form.route = (gla_gate_route)route;
+                form.bounded = !resets && f == 2 && solver == GLA_SOLVE;
                 if (!delta_available(&form)) continue;
                 char text[96], what[160];
-                delta_form_text(&form, text, sizeof text);
+                gla_form_print(&form, text, sizeof text);
                 snprintf(what, sizeof what, "%s %s", case_name, text);
                 delta_slice s = delta_solved(x, form, "mpfr:256");
                 check_deltas_agree(exact, &s, TOLERANCE, what);

@@ -14,12 +14,12 @@
 
 static const struct {
     const char *form;
-    delta_solver solver;
-} forms[] = {{"recurrent", DELTA_SOLVE},  {"parallel", DELTA_SOLVE},           {"chunkwise:4:2", DELTA_SOLVE},
-             {"chunkwise:5:3", DELTA_UT}, {"chunkwise:6:4", DELTA_UT_BLOCKED}, {"chunkwise:3:1", DELTA_UT_PRODUCT}};
+    gla_solver solver;
+} forms[] = {{"recurrent", GLA_SOLVE},  {"parallel", GLA_SOLVE},           {"chunkwise:4:2", GLA_SOLVE},
+             {"chunkwise:5:3", GLA_UT}, {"chunkwise:6:4", GLA_UT_BLOCKED}, {"chunkwise:3:1", GLA_UT_PRODUCT}};
 enum { FORMS = 6 };
 
-static delta_form form_at(int i) { return delta_form_named(forms[i].form, forms[i].solver); }
+static gla_form form_at(int i) { return delta_form_named(forms[i].form, forms[i].solver); }
 
 /* A copy with another gate: columns and how to fill them from the old. */
 static test_delta with_gate(const test_delta *x, size_t gate) {

@@ -33,10 +33,10 @@ static size_t first_bad(const delta_slice *s) {
 }
 
 /* Every output of the form in binary32 is finite and near the truth. */
-static void check_right(const test_delta *x, delta_form form, double tol) {
+static void check_right(const test_delta *x, gla_form form, double tol) {
     char text[96];
-    delta_form_text(&form, text, sizeof text);
-    delta_slice truth = delta_solved(x, delta_form_named("recurrent", DELTA_SOLVE), "mpfr:128");
+    gla_form_print(&form, text, sizeof text);
+    delta_slice truth = delta_solved(x, delta_form_named("recurrent", GLA_SOLVE), "mpfr:128");
     delta_slice s = delta_solved(x, form, "binary32");
     for (int i = 0; i < OUTS; i++) {
         if (i == OUT_DG) continue; /* routes differ in how far dg may be off: gate_gradient.h */
@@ -48,23 +48,23 @@ static void check_right(const test_delta *x, delta_form form, double tol) {
     delta_close(&s);
 }
 
-static const delta_solver safe_solvers[] = {DELTA_SOLVE, DELTA_UT, DELTA_UT_BLOCKED};
+static const gla_solver safe_solvers[] = {GLA_SOLVE, GLA_UT, GLA_UT_BLOCKED};
 
 START_TEST(product_form) {
     test_delta x = trap(64, 0, 0);
     for (size_t j = 0; j < 64 * 3; j++) x.at[IN_K][j] = j % 3 == 1;
     for (size_t t = 0; t < 64; t++) x.at[IN_BETA][t] = 1;
     for (int i = 0; i < 3; i++) check_right(&x, delta_form_named("chunkwise:64:16", safe_solvers[i]), 1e-5);
-    check_right(&x, delta_form_named("parallel", DELTA_SOLVE), 1e-5);
-    delta_form form = delta_form_named("chunkwise:64:16", DELTA_UT_PRODUCT);
-    delta_slice truth = delta_solved(&x, delta_form_named("recurrent", DELTA_SOLVE), "mpfr:128");
+    check_right(&x, delta_form_named("parallel", GLA_SOLVE), 1e-5);
+    gla_form form = delta_form_named("chunkwise:64:16", GLA_UT_PRODUCT);
+    delta_slice truth = delta_solved(&x, delta_form_named("recurrent", GLA_SOLVE), "mpfr:128");
     delta_slice s = delta_solved(&x, form, "binary32");
     double apart = matrices_apart(s.o, truth.o, 0);
     ck_assert_msg(apart > 0.99, "the product form's o is off by only %g of itself", apart);
     delta_close(&truth);
     delta_close(&s);
-    form.form.C = 8; /* powers up to C(6,3): nothing to lose */
-    form.form.c = 8;
+    form.C = 8; /* powers up to C(6,3): nothing to lose */
+    form.c = 8;
     check_right(&x, form, 1e-5);
     delta_free(&x);
 }
@@ -76,7 +76,7 @@ START_TEST(bounded) {
         bool works;
     } rows[] = {{-0.5, true},     {-5, true},   {-10.75, true}, /* 8 * 10.75 = 86 */
                 {-11.125, false}, {-30, false}, /* 8 * 11.125 = 89 */ {-700, false}};
-    delta_form form = delta_form_named("chunkwise:32:16", DELTA_SOLVE);
+    gla_form form = delta_form_named("chunkwise:32:16", GLA_SOLVE);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         test_delta x = trap(32, 3, rows[i].g);
         form.bounded = false;
@@ -100,9 +100,9 @@ START_TEST(bounded_by_block) {
         int64_t c;
         double good, bad;
     } rows[] = {{4, -43, -45}, {8, -21.5, -22.5}, {16, -10.75, -11.125}, {32, -5.25, -5.625}};
-    delta_form form = delta_form_named("chunkwise:32:16", DELTA_UT);
+    gla_form form = delta_form_named("chunkwise:32:16", GLA_UT);
     form.bounded = true;
-    form.form.c = rows[_i].c;
+    form.c = rows[_i].c;
     test_delta x = trap(32, 3, rows[_i].good);
     check_right(&x, form, 1e-5);
     delta_free(&x);
@@ -118,7 +118,7 @@ END_TEST
 START_TEST(bounded_reset) {
     test_delta x = trap(16, 3, -0.5);
     for (size_t c = 0; c < 3; c++) x.at[IN_G][4 * 3 + c] = -INFINITY;
-    delta_form form = delta_form_named("chunkwise:16:16", DELTA_SOLVE);
+    gla_form form = delta_form_named("chunkwise:16:16", GLA_SOLVE);
     check_right(&x, form, 1e-5);
     form.bounded = true;
     delta_slice s = delta_solved(&x, form, "binary32");
@@ -133,7 +133,7 @@ START_TEST(factored) {
     for (size_t i = 0; i < sizeof gates / sizeof *gates; i++)
         for (int solver = 0; solver < 2; solver++) {
             test_delta x = trap(70, 3, gates[i]); /* a ragged second chunk */
-            delta_form form = delta_form_named("chunkwise-factored:64", (delta_solver)solver);
+            gla_form form = delta_form_named("chunkwise-factored:64", (gla_solver)solver);
             size_t predicted = 70;
             for (size_t t = 70; t-- > 0;)
                 if ((double)(t % 64 + 1) * -gates[i] > 88.7228) predicted = t - t % 64;
@@ -153,9 +153,9 @@ START_TEST(safe) {
     for (size_t gate = 1; gate <= 3; gate += 2) {
         test_delta x = trap(70, gate, gates[_i]);
         for (int i = 0; i < 3; i++) check_right(&x, delta_form_named("chunkwise:64:16", safe_solvers[i]), 1e-5);
-        check_right(&x, delta_form_named("chunkwise:16:4", DELTA_UT_PRODUCT), 1e-5);
-        check_right(&x, delta_form_named("parallel", DELTA_SOLVE), 1e-5);
-        check_right(&x, delta_form_named("recurrent", DELTA_SOLVE), 1e-5);
+        check_right(&x, delta_form_named("chunkwise:16:4", GLA_UT_PRODUCT), 1e-5);
+        check_right(&x, delta_form_named("parallel", GLA_SOLVE), 1e-5);
+        check_right(&x, delta_form_named("recurrent", GLA_SOLVE), 1e-5);
         delta_free(&x);
     }
 }
@@ -170,8 +170,8 @@ START_TEST(growth) {
     for (size_t t = 0; t < 20; t++) x.at[IN_BETA][t] = 1;
     for (size_t j = 0; j < 6; j++) x.at[IN_S0][j] = 1;
     for (int i = 0; i < 4; i++)
-        for (int solver = 0; solver < (i == 0 || i == 1 ? 1 : DELTA_SOLVERS); solver++) {
-            delta_slice s = delta_solved(&x, delta_form_named(texts[i], (delta_solver)solver), "mpfr:256");
+        for (int solver = 0; solver < (i == 0 || i == 1 ? 1 : GLA_SOLVERS); solver++) {
+            delta_slice s = delta_solved(&x, delta_form_named(texts[i], (gla_solver)solver), "mpfr:256");
             for (size_t j = 0; j < 6; j++)
                 ck_assert_double_eq(s.in->ops->get_d(s.in, gla_at(s.ST, j / 2, j % 2)), 0x1p20);
             delta_close(&s);
@@ -182,7 +182,7 @@ END_TEST
 
 /* dg of each route in binary32 against the truth, as a share of the largest dg. */
 static double route_error(const test_delta *x, const delta_slice *truth, const char *text) {
-    delta_slice s = delta_solved(x, delta_form_named(text, DELTA_SOLVE), "binary32");
+    delta_slice s = delta_solved(x, delta_form_named(text, GLA_SOLVE), "binary32");
     double apart = matrices_apart(s.dg, truth->dg, 0);
     delta_close(&s);
     return apart;
@@ -193,7 +193,7 @@ static double route_error(const test_delta *x, const delta_slice *truth, const c
 START_TEST(gate_routes) {
     test_delta x = trap(64, _i ? 3 : 1, -10);
     memset(x.at[IN_DST], 0, x.dk * x.dv * sizeof(double)); /* row(dS_fin*S_T) is in every sum, and of size 1 */
-    delta_slice truth = delta_solved(&x, delta_form_named("recurrent", DELTA_SOLVE), "mpfr:128");
+    delta_slice truth = delta_solved(&x, delta_form_named("recurrent", GLA_SOLVE), "mpfr:128");
     static const char *const good[] = {"recurrent+direct", "chunkwise:16:4+straddle", "parallel+straddle",
                                        "recurrent+strict", "chunkwise:16:4+strict",   "parallel+strict"};
     static const char *const lossy[] = {"recurrent+suffix", "chunkwise:16:4+anchor", "chunkwise:16:4+suffix",

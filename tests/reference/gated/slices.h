@@ -49,6 +49,7 @@ static inline gla_matrix slice_matrix(const test_problem *x, gla_numbers *number
 /* The default is the binary64 nearest to dk^(-1/2): 1/sqrt(dk) rounds twice and misses it already at dk = 3. */
 static inline double scale_of(const gla_problem *p) {
     if (p->scale != 0) return p->scale;
+    if (p->mechanism && p->mechanism->unit_scale) return 1;
     mpfr_t s;
     mpfr_init2(s, 53);
     mpfr_set_si(s, (long)p->dk, MPFR_RNDN);
@@ -63,8 +64,8 @@ static inline gated_slice slice_of(const test_problem *x, gla_numbers *in, int64
     size_t T = (size_t)span_of(&x->p, n).count, dk = (size_t)x->p.dk, dv = (size_t)x->p.dv;
     gated_slice s = {.in = in, .T = T, .dk = dk, .dv = dv, .s = gla_new(in, 1, 1)};
     in->ops->set_d(in, gla_at(s.s, 0, 0), scale_of(&x->p));
-    gla_matrix *inputs[GLA_INPUTS] = {&s.q, &s.k, &s.v, &s.gk, &s.gv, &s.S0, &s.d_o, &s.dST};
-    for (int i = 0; i < GLA_INPUTS; i++) *inputs[i] = slice_matrix(x, in, (gla_input)i, n, h);
+    gla_matrix *inputs[GATED_INPUTS] = {&s.q, &s.k, &s.v, &s.gk, &s.gv, &s.S0, &s.d_o, &s.dST};
+    for (int i = 0; i < GATED_INPUTS; i++) *inputs[i] = slice_matrix(x, in, (gla_input)i, n, h);
     s.o = gla_new(in, T, dv);
     s.ST = gla_new(in, dk, dv);
     s.dq = gla_new(in, T, dk);
@@ -77,7 +78,7 @@ static inline gated_slice slice_of(const test_problem *x, gla_numbers *in, int64
 }
 
 static inline gla_matrix slice_input(const gated_slice *s, gla_input name) {
-    gla_matrix all[GLA_INPUTS] = {s->q, s->k, s->v, s->gk, s->gv, s->S0, s->d_o, s->dST};
+    gla_matrix all[GATED_INPUTS] = {s->q, s->k, s->v, s->gk, s->gv, s->S0, s->d_o, s->dST};
     return all[name];
 }
 

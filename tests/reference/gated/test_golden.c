@@ -6,24 +6,8 @@
  */
 #include "../golden.h"
 
-static const char *const golden_names[GLA_OUTPUTS] = {"o", "S_T", "dq", "dk", "dv", "dgk", "dgv", "dS0"};
+static const char *const golden_names[GATED_OUTPUTS] = {"o", "S_T", "dq", "dk", "dv", "dgk", "dgv", "dS0"};
 static const char *const cases[] = {"gla", "gla_ab"};
-
-/* One output of a run against its golden array, number by number. */
-static void check_array(const test_run *run, gla_output name, const char *which, const char *form) {
-    mpfr_t *golden, x;
-    int64_t count = golden_read("gla", which, golden_names[name], &golden);
-    ck_assert_msg(count == run->result.tensor[name].count, "%s.%s: %ld golden numbers, %ld made", which,
-                  golden_names[name], (long)count, (long)run->result.tensor[name].count);
-    ck_assert_int_gt(count, 0);
-    mpfr_init2(x, 512);
-    for (int64_t i = 0; i < count; i++) {
-        run_get(x, run, name, i);
-        golden_check(x, golden[i], which, form, golden_names[name], i);
-    }
-    mpfr_clear(x);
-    golden_free(golden, count);
-}
 
 static void check_form(const char *which, gla_form form) {
     test_problem x;
@@ -31,11 +15,11 @@ static void check_form(const char *which, gla_form form) {
     gla_form_print(&form, text, sizeof text);
     problem_golden(&x, strcmp(which, "gla_ab") == 0);
     test_run run = run_form(&x.p, form, "mpfr:256");
-    for (int i = 0; i < GLA_OUTPUTS; i++) {
+    for (int i = 0; i < GATED_OUTPUTS; i++) {
         if (i == GLA_DGV && !x.p.gv.at)
             ck_assert(!run_has(&run, GLA_DGV));
         else
-            check_array(&run, (gla_output)i, which, text);
+            golden_check_output(&run, (gla_output)i, "gla", which, golden_names[i], text);
     }
     run_free(&run);
     problem_free(&x);
@@ -80,16 +64,17 @@ END_TEST
 
 START_TEST(centred) {
     static const char *const forms[] = {"chunkwise-centred:1", "chunkwise-centred:4:2", "chunkwise-centred:5:5",
-                                        "chunkwise-centred"};
+                                        "chunkwise-centred", "chunkwise-centred:4:2+precise"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) check_form(cases[_i], form_named(forms[i], true));
 }
 END_TEST
 
 /* No channel, some channels, all channels pair by pair: the gates of a chunk add up to some nats. */
 START_TEST(paired) {
-    static const char *const forms[] = {"chunkwise-paired",     "chunkwise-paired:1",   "chunkwise-paired:4",
-                                        "chunkwise-paired:7:0", "chunkwise-paired:4:0", "chunkwise-paired:3:1",
-                                        "chunkwise-paired:7:2", "chunkwise-paired:7:3", "chunkwise-paired:100:4"};
+    static const char *const forms[] = {
+        "chunkwise-paired",       "chunkwise-paired:1",       "chunkwise-paired:4",          "chunkwise-paired:7:0",
+        "chunkwise-paired:4:0",   "chunkwise-paired:3:1",     "chunkwise-paired:7:2",        "chunkwise-paired:7:3",
+        "chunkwise-paired:100:4", "chunkwise-paired+precise", "chunkwise-paired:4:1+precise"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) check_form(cases[_i], form_named(forms[i], true));
 }
 END_TEST

@@ -136,9 +136,11 @@ static void check_every_form(const test_problem *x, mpfr_t *const exact[GRADIENT
                                         "chunkwise-paired:5:0",
                                         "chunkwise-paired:16:1",
                                         "chunkwise-paired:64",
+                                        "chunkwise-centred:5:2+precise",
+                                        "chunkwise-paired:5:1+precise",
                                         "chunkwise-factored:3",
                                         "parallel-naive"};
-    for (int f = 0; f < (resets ? 11 : 13); f++) {
+    for (int f = 0; f < (resets ? 13 : 15); f++) {
         gla_form form = form_named(forms[f], true);
         for (int route = 0; route < GLA_ROUTES; route++) {
             form.route = (gla_gate_route)route;

@@ -12,7 +12,7 @@ enum { FORMS = 4 };
 /* Shared heads equal repeated ones, and their gradient is the sum over the group. */
 START_TEST(shared_heads) {
     enum { H = 6 };
-    static const int64_t heads[GLA_INPUTS] = {6, 2, 3, 2, 1, 3, 6, 1};
+    static const int64_t heads[GATED_INPUTS] = {6, 2, 3, 2, 1, 3, 6, 1};
     static const struct {
         gla_output out;
         gla_input in;
@@ -20,7 +20,7 @@ START_TEST(shared_heads) {
                      {GLA_DGK, GLA_IN_GK}, {GLA_DGV, GLA_IN_GV}, {GLA_DINITIAL_STATE, GLA_IN_INITIAL_STATE}};
     test_random r = random_from(50);
     test_problem shared = problem_sized(2, 5, H, 3, 2), repeated = problem_sized(2, 5, H, 3, 2);
-    for (int i = 0; i < GLA_INPUTS; i++) {
+    for (int i = 0; i < GATED_INPUTS; i++) {
         int64_t s[4], all[4];
         gla_input name = (gla_input)i;
         problem_give(&shared, name, heads[i]);
@@ -78,7 +78,7 @@ START_TEST(permutation) {
     enum { B = 2, H = 3 };
     test_random r = random_from(60);
     test_problem x = problem_sized(B, 6, H, 3, 4), turned = problem_sized(B, 6, H, 3, 4);
-    for (int i = 0; i < GLA_INPUTS; i++) {
+    for (int i = 0; i < GATED_INPUTS; i++) {
         int64_t s[4];
         gla_input name = (gla_input)i;
         problem_give(&x, name, H);
@@ -120,7 +120,7 @@ END_TEST
 START_TEST(strided_inputs) {
     test_random r = random_from(70);
     test_problem x = problem_sized(2, 5, 3, 2, 4), other = problem_sized(2, 5, 3, 2, 4);
-    for (int i = 0; i < GLA_INPUTS; i++) {
+    for (int i = 0; i < GATED_INPUTS; i++) {
         int64_t s[4];
         gla_input name = (gla_input)i;
         problem_give(&x, name, 3);

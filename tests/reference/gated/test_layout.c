@@ -54,7 +54,7 @@ static void check_tokens(const test_run *a, const test_run *b, int64_t a0, int64
 /* Copies `count` tokens (or whole states) of every input of `from` to `to`; both have B = 1 and the
  * same heads. */
 static void copy_tokens(test_problem *to, int64_t to0, const test_problem *from, int64_t from0, int64_t count) {
-    for (int i = 0; i < GLA_INPUTS; i++) {
+    for (int i = 0; i < GATED_INPUTS; i++) {
         if (!from->at[i] || gla_is_state_input((gla_input)i)) continue;
         int64_t s[4], heads = gla_problem_input(&to->p, (gla_input)i)->heads;
         shape_of(&to->p, (gla_input)i, heads, s);
@@ -74,7 +74,7 @@ static void copy_state(test_problem *to, int64_t to_n, const test_problem *from,
 static void problem_full(test_problem *x, test_random *r, int64_t T, int64_t N, double strength) {
     *x = problem_sized(1, T, 2, 3, 4);
     x->p.N = N;
-    for (int i = 0; i < GLA_INPUTS; i++) {
+    for (int i = 0; i < GATED_INPUTS; i++) {
         problem_give(x, (gla_input)i, 2);
         problem_fill(x, (gla_input)i, r, strength, 0);
     }
@@ -88,7 +88,7 @@ START_TEST(padding) {
     test_problem x, padded;
     problem_full(&x, &r, 6, 1, 1);
     problem_full(&padded, &r, 9, 1, 1);
-    for (int i = 0; i < GLA_INPUTS; i++)
+    for (int i = 0; i < GATED_INPUTS; i++)
         if (!gla_is_state_input((gla_input)i))
             memset(padded.at[i], 0, (size_t)problem_count(&padded, (gla_input)i) * sizeof(double));
     copy_tokens(&padded, 0, &x, 0, 6);
@@ -143,7 +143,7 @@ START_TEST(context_split) {
         gla_matrix pairs[][2] = {{whole.o, parts.o},     {whole.ST, parts.ST},   {whole.dq, parts.dq},
                                  {whole.dk_, parts.dk_}, {whole.dv_, parts.dv_}, {whole.dgk, parts.dgk},
                                  {whole.dgv, parts.dgv}, {whole.dS0, parts.dS0}};
-        for (int i = 0; i < GLA_OUTPUTS; i++) {
+        for (int i = 0; i < GATED_OUTPUTS; i++) {
             double apart = matrices_apart(pairs[i][0], pairs[i][1], 0);
             ck_assert_msg(apart <= TOLERANCE, "%s cut at %zu: %s differs by %g", forms[_i], cut, gla_output_names[i],
                           apart);

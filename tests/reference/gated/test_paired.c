@@ -146,7 +146,7 @@ START_TEST(zeros_change_nothing) {
     test_problem x = problem_of(21, 5, 3, GLA_IN_GK, 4), padded = problem_sized(1, 24, 1, 8, 8);
     padded.p.scale = x.p.scale;
     problem_fill(&x, GLA_IN_GK, &r, 4, 0);
-    for (int i = 0; i < GLA_INPUTS; i++)
+    for (int i = 0; i < GATED_INPUTS; i++)
         if (x.at[i]) embed(&padded, &x, (gla_input)i);
     test_run a = run_problem(&x.p, forms[_i], "binary32"), b = run_problem(&padded.p, forms[_i], "binary32");
     for (int i = 0; i < GLA_OUTPUTS; i++)

@@ -71,11 +71,17 @@ static void check_trap(const char *form, trap_system in, gla_input side, double 
     problem_free(&x);
 }
 
-static const char *const safe_forms[] = {"recurrent",           "parallel",
-                                         "chunkwise:64:16",     "chunkwise:64:64",
-                                         "chunkwise:16:4",      "chunkwise-centred:64:16",
-                                         "chunkwise-paired:64", "chunkwise-paired:16:0"};
-enum { SAFE_FORMS = 8 };
+static const char *const safe_forms[] = {"recurrent",
+                                         "parallel",
+                                         "chunkwise:64:16",
+                                         "chunkwise:64:64",
+                                         "chunkwise:16:4",
+                                         "chunkwise-centred:64:16",
+                                         "chunkwise-paired:64",
+                                         "chunkwise-paired:16:0",
+                                         "chunkwise-centred:64:16+precise",
+                                         "chunkwise-paired:16:4+precise"};
+enum { SAFE_FORMS = sizeof safe_forms / sizeof *safe_forms };
 
 /* Every safe form is finite and accurate whatever the gate. */
 static void check_safe(trap_system in, gla_input side, double g, int64_t T, double tol) {

@@ -131,8 +131,8 @@ static inline mpfr_t *plain_gate(const gla_model *m, int64_t l, mpfr_t *x, size_
 }
 
 static inline void plain_feature(const gla_model *m, mpfr_t *x, size_t count) {
-    if (m->config.feature == layer_swish) plain_swish(x, count);
-    for (size_t i = 0; i < count && m->config.feature == layer_relu; i++)
+    if (m->config.feature == act_swish) plain_swish(x, count);
+    for (size_t i = 0; i < count && m->config.feature == act_relu; i++)
         if (mpfr_sgn(x[i]) < 0) mpfr_set_zero(x[i], 1);
 }
 

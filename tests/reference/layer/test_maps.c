@@ -34,7 +34,7 @@ static void expect_equal(mpfr_srcptr got, mpfr_srcptr want, const char *what) {
 
 START_TEST(norms_have_their_moments) {
     gla_numbers *n = opened("mpfr:256");
-    gla_matrix x = random_row(n, N, 1), y = gla_new(n, 1, N), none = {0}, eps = layer_number(n, 0);
+    gla_matrix x = random_row(n, N, 1), y = gla_new(n, 1, N), none = {0}, eps = gla_number(n, 0);
     mpfr_t sum, square, zero, one;
     mpfr_inits2(256, sum, square, zero, one, (mpfr_ptr)NULL);
     mpfr_set_ui(zero, 0, MPFR_RNDN);
@@ -56,7 +56,7 @@ START_TEST(norms_have_their_moments) {
     /* With weight and bias, and eps that counts: row of zeros becomes the bias. */
     gla_matrix w = random_row(n, N, 2), b = random_row(n, N, 3);
     gla_zero(x);
-    layer_mean_norm(y, x, w, b, layer_number(n, 1e-3));
+    layer_mean_norm(y, x, w, b, gla_number(n, 1e-3));
     for (size_t i = 0; i < N; i++) expect_equal(value(y, i), value(b, i), "bias");
     mpfr_clears(sum, square, zero, one, (mpfr_ptr)NULL);
     gla_numbers_close(n);
@@ -68,9 +68,9 @@ START_TEST(log_sigmoid_and_sigmoid_agree) {
     gla_matrix x = random_row(n, N, 4), s = gla_new(n, 1, N), l = gla_new(n, 1, N), sw = gla_new(n, 1, N);
     mpfr_t want;
     mpfr_init2(want, 256);
-    layer_sigmoid(s, x);
-    layer_log_sigmoid(l, x);
-    layer_swish(sw, x);
+    act_sigmoid(s, x);
+    act_log_sigmoid(l, x);
+    act_swish(sw, x);
     for (size_t i = 0; i < N; i++) {
         mpfr_exp(want, value(l, i), MPFR_RNDN);
         expect_equal(value(s, i), want, "e^(log sigmoid)");
@@ -84,21 +84,21 @@ END_TEST
 
 START_TEST(activations_at_the_ends_of_binary32) {
     gla_numbers *n = opened("binary32");
-    gla_matrix x = layer_number(n, -200), y = gla_new(n, 1, 1);
-    layer_log_sigmoid(y, x);
+    gla_matrix x = gla_number(n, -200), y = gla_new(n, 1, 1);
+    act_log_sigmoid(y, x);
     ck_assert(n->ops->get_d(n, y.at) == -200);
-    layer_swish(y, x);
+    act_swish(y, x);
     ck_assert(n->ops->get_d(n, y.at) == 0);
-    layer_sigmoid(y, x);
+    act_sigmoid(y, x);
     ck_assert(n->ops->get_d(n, y.at) == 0);
-    x = layer_number(n, 200);
-    layer_log_sigmoid(y, x);
+    x = gla_number(n, 200);
+    act_log_sigmoid(y, x);
     ck_assert(n->ops->get_d(n, y.at) == 0);
-    layer_swish(y, x);
+    act_swish(y, x);
     ck_assert(n->ops->get_d(n, y.at) == 200);
-    x = layer_number(n, -20); /* e^-20 is far below half an ulp of 1: log1p keeps it */
+    x = gla_number(n, -20); /* e^-20 is far below half an ulp of 1: log1p keeps it */
     gla_neg(x, x);
-    layer_log_sigmoid(y, x);
+    act_log_sigmoid(y, x);
     ck_assert(fabs(n->ops->get_d(n, y.at) + exp(-20)) < 1e-15);
     gla_numbers_close(n);
 }
@@ -143,11 +143,11 @@ START_TEST(gated_norm_derivative_is_the_spec) {
     gla_matrix hat = random_row(n, N, 10), s = gla_new(n, 1, N), r = gla_new(n, 1, 1);
     /* x^ and r */
     gla_row_dot(r, hat, hat);
-    gla_divide(r, r, layer_number(n, N));
-    gla_add(r, r, layer_number(n, eps));
+    gla_divide(r, r, gla_number(n, N));
+    gla_add(r, r, gla_number(n, eps));
     gla_sqrt(r, r);
     gla_divide(hat, hat, r);
-    layer_sigmoid(s, g);
+    act_sigmoid(s, g);
     mpfr_t got, want, part;
     mpfr_inits2(256, got, want, part, (mpfr_ptr)NULL);
     for (size_t i = 0; i < N; i++) { /* one channel of x, then of g, moves */
@@ -155,7 +155,7 @@ START_TEST(gated_norm_derivative_is_the_spec) {
             gla_matrix dx = random_row(d, N, 10), dg = random_row(d, N, 11), dw = random_row(d, N, 12),
                        y = gla_new(d, 1, N);
             gla_dual_set_tangent(d, gla_at(of_gate ? dg : dx, 0, i), 1);
-            layer_rms_norm(dx, dx, dw, layer_number(d, eps));
+            layer_rms_norm(dx, dx, dw, gla_number(d, eps));
             layer_swish_gate(y, dg, dx);
             along(got, y, du);
             if (of_gate) {
@@ -197,9 +197,9 @@ enum { MEAN_NORM, L2_NORM, SIGMOID, BACKS };
 static void dual_slope(mpfr_t z, gla_numbers *d, int f, int of, size_t i, const double *u) {
     gla_matrix x = random_row(d, N, 30), w = random_row(d, N, 31), b = random_row(d, N, 32), y = gla_new(d, 1, N);
     gla_dual_set_tangent(d, gla_at(of == 0 ? x : of == 1 ? w : b, 0, i), 1);
-    if (f == MEAN_NORM) layer_mean_norm(y, x, w, b, layer_number(d, 1e-3));
-    if (f == L2_NORM) layer_l2_norm(y, x, layer_number(d, 1e-3));
-    if (f == SIGMOID) layer_sigmoid(y, x);
+    if (f == MEAN_NORM) layer_mean_norm(y, x, w, b, gla_number(d, 1e-3));
+    if (f == L2_NORM) layer_l2_norm(y, x, gla_number(d, 1e-3));
+    if (f == SIGMOID) act_sigmoid(y, x);
     along(z, y, u);
 }
 
@@ -213,9 +213,9 @@ START_TEST(other_maps_have_their_gradients) {
     for (size_t i = 0; i < N; i++) u[i] = n->ops->get_d(n, gla_at(dy, 0, i));
     for (int f = 0; f < BACKS; f++) {
         gla_matrix g[3] = {gla_new(n, 1, N), gla_new(n, 1, N), gla_new(n, 1, N)};
-        if (f == MEAN_NORM) layer_mean_norm_back(g[0], g[1], g[2], dy, x, w, layer_number(n, 1e-3));
-        if (f == L2_NORM) layer_l2_norm_back(g[0], dy, x, layer_number(n, 1e-3));
-        if (f == SIGMOID) layer_sigmoid_back(g[0], dy, x);
+        if (f == MEAN_NORM) layer_mean_norm_back(g[0], g[1], g[2], dy, x, w, gla_number(n, 1e-3));
+        if (f == L2_NORM) layer_l2_norm_back(g[0], dy, x, gla_number(n, 1e-3));
+        if (f == SIGMOID) act_sigmoid_back(g[0], dy, x);
         for (int of = 0; of < 3; of++)
             for (size_t i = 0; i < N; i++) {
                 dual_slope(want, d, f, of, i, u);

@@ -86,7 +86,7 @@ static void compare(int which, const char *form_name, gated_run *run) {
         double error = fabs(mpfr_get_d(got, MPFR_RNDA));
         ck_assert_msg(error <= 1e-60, "model %d, %s, %s: off by %g of %g", which, form_name, m.tensor[i].name, error,
                       mpfr_get_d(want, MPFR_RNDN));
-        bool may_be_dead = m.config.feature == layer_relu; /* q or k all negative */
+        bool may_be_dead = m.config.feature == act_relu; /* q or k all negative */
         ck_assert_msg(may_be_dead || !mpfr_zero_p(want), "model %d: the loss does not depend on %s", which,
                       m.tensor[i].name);
     }

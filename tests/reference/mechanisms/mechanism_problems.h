@@ -21,11 +21,11 @@ static inline void name_mechanism(gla_problem *p, const char *text) {
 
 /* The golden problem: g from seed 6 where there is a gate per head, no gate elsewhere. */
 static inline void problem_golden_of(test_problem *x, const char *mechanism, double scale) {
-    static const uint32_t seed[GLA_INPUTS] = {1, 2, 3, 6, 0, 8, 10, 11};
+    static const uint32_t seed[GATED_INPUTS] = {1, 2, 3, 6, 0, 8, 10, 11};
     *x = problem_sized(1, 7, 1, 4, 3);
     x->p.scale = scale;
     name_mechanism(&x->p, mechanism);
-    for (int i = 0; i < GLA_INPUTS; i++)
+    for (int i = 0; i < GATED_INPUTS; i++)
         if (gla_mechanism_of(&x->p)->inputs & 1u << i) golden_fill(x, (gla_input)i, seed[i]);
 }
 
@@ -35,7 +35,7 @@ static inline void problem_random_of(test_problem *x, test_random *r, const char
     name_mechanism(&x->p, mechanism);
     for (int i = 0; i < GLA_INPUTS; i++)
         if (!(gla_mechanism_of(&x->p)->inputs & 1u << i)) *gla_problem_input(&x->p, (gla_input)i) = (gla_tensor){0};
-    if (!x->p.gk.at || !gla_mechanism_of(&x->p)->gate_per_head) return;
+    if (!x->p.gk.at || !gla_gate_per_head(gla_mechanism_of(&x->p))) return;
     problem_give(x, GLA_IN_GK, x->p.gk.heads);
     problem_fill(x, GLA_IN_GK, r, 2, o.resets);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The text of a mechanism, "NAME[:SCHEDULE[:l/L]][@h/H]": read and printed back, and refused with the names there are;
- * what a problem of a mechanism may not hold; the fixed decays in several number systems; a part of a problem keeps the
- * decays of its heads.
+ * The text of a mechanism, "NAME[:SCHEDULE[:l/L]][@h/H][,SWITCH=VALUE]...": read and printed back, and refused with the
+ * names there are; what a problem of a mechanism may not hold; the fixed decays in several number systems; a part of a
+ * problem keeps the decays of its heads.
  */
 #include "mechanism_problems.h"
 
@@ -17,7 +17,14 @@ START_TEST(there_and_back) {
                                         "retention:linspace",
                                         "retention@2/4",
                                         "lightning:linear:3/24",
-                                        "lightning:linear:0/24@1/8"};
+                                        "lightning:linear:0/24@1/8",
+                                        "kda",
+                                        "mlstm,gate=sigmoid",
+                                        "mlstm,gate=sigmoid,eps=1e-06",
+                                        "mlstm,eps=0.1",
+                                        "mlstm,eps=0.30000000000000004",
+                                        "retention:linspace@1/4,rotation=halves,scale_on=k",
+                                        "mamba2,dt_max=0.1"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         gla_problem p = {.H = 2};
         char text[160];
@@ -50,9 +57,18 @@ START_TEST(refused) {
                  {"lightning:linear:2/2", "layer l of L"},
                  {"lightning:linear:-1/2", "layer l of L"},
                  {"lightning:linear:1", "layer l of L"},
+                 {"lightning:linear:0/4294967296", "layer l of L"},
                  {"lightning@4/4", "head h of H"},
                  {"lightning@1/4x", "head h of H"},
-                 {"retention@99999999999999999999/2", "head h of H"}};
+                 {"retention@99999999999999999999/2", "head h of H"},
+                 {"gla,gate=exp", "gla has no switches, write 'gla'"},
+                 {"mlstm,gate", "after commas mlstm takes gate=exp|sigmoid"},
+                 {"mlstm,gate=tanh", "gate=exp|sigmoid"},
+                 {"mlstm,", "gate=exp|sigmoid"},
+                 {"mlstm,eps=", "eps=NUMBER from 0"},
+                 {"mlstm,eps=-1", "eps=NUMBER from 0"},
+                 {"mlstm,eps=nan", "eps=NUMBER from 0"},
+                 {"mlstm,eps=1e-6x", "eps=NUMBER from 0"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gla_problem p = {.H = 1};
         gla_error err = {0};
@@ -61,6 +77,56 @@ START_TEST(refused) {
         ck_assert_ptr_null(strchr(err.what, '\n'));
         ck_assert_ptr_null(p.mechanism);
     }
+}
+END_TEST
+
+/* What is usual is not written, however it was said; values are read by their names, numbers to the last bit. */
+START_TEST(settings) {
+    gla_problem p = {.H = 1}, usual = {.H = 1};
+    char text[160];
+    name_mechanism(&p, "mlstm,gate=exp,eps=0,gradient=full");
+    name_mechanism(&usual, "mlstm");
+    ck_assert_mem_eq(p.setting, usual.setting, sizeof p.setting);
+    name_mechanism(&p, "mamba2,dt_max=inf,dt_min=0");
+    ck_assert_mem_eq(p.setting, usual.setting, sizeof p.setting);
+    ck_assert(isinf(gla_setting(&p, 2)));
+    name_mechanism(&p, "mlstm,eps=0.1,gate=sigmoid");
+    const gla_switch *s = gla_mechanism_of(&p)->switches;
+    for (int i = 0; s[i].name; i++) {
+        if (strcmp(s[i].name, "gate") == 0) ck_assert_str_eq(s[i].values[(int)gla_setting(&p, i)].name, "sigmoid");
+        if (strcmp(s[i].name, "eps") == 0) ck_assert_double_eq(gla_setting(&p, i), 0.1);
+        if (strcmp(s[i].name, "gradient") == 0) ck_assert_double_eq(gla_setting(&p, i), 0);
+    }
+    for (size_t size = 1; size < 30; size++) { /* never beyond its size */
+        memset(text, '#', sizeof text);
+        gla_mechanism_print(&p, text, size);
+        ck_assert(memchr(text, 0, size) != NULL);
+        ck_assert_int_eq(text[size], '#');
+    }
+    gla_mechanism_print(&p, text, sizeof text);
+    ck_assert_str_eq(text, "mlstm,gate=sigmoid,eps=0.1"); /* in the table's order */
+}
+END_TEST
+
+/* Every switch of every mechanism: each of its values there and back, and what it says of itself. */
+START_TEST(every_switch) {
+    for (const gla_mechanism *const *m = gla_mechanisms; *m; m++)
+        for (int i = 0; (*m)->switches && (*m)->switches[i].name; i++) {
+            const gla_switch *s = &(*m)->switches[i];
+            ck_assert_int_lt(i, GLA_SWITCHES);
+            ck_assert(s->what && s->what[0]);
+            if (!s->values) ck_assert(s->least <= s->usual && s->usual <= s->most);
+            for (int v = 0; s->values && s->values[v].name; v++) {
+                char text[160], again[160];
+                gla_problem p = {.H = 2};
+                snprintf(text, sizeof text, "%s,%s=%s", (*m)->name, s->name, s->values[v].name);
+                name_mechanism(&p, text);
+                ck_assert_double_eq(gla_setting(&p, i), v);
+                gla_mechanism_print(&p, again, sizeof again);
+                ck_assert_str_eq(again, v ? text : (*m)->name);
+                ck_assert_ptr_null(strpbrk(s->values[v].name, ",=:@ "));
+            }
+        }
 }
 END_TEST
 
@@ -89,11 +155,45 @@ START_TEST(odd_problems) {
     expect_refused(&x.p, "mechanism retention has no schedule number 2");
     x.p.decay = (gla_fixed_decay){.layer = 3, .layers = 2};
     expect_refused(&x.p, "layer 3 of 2");
+    x.p.decay = (gla_fixed_decay){0};
+    x.p.setting[0] = (gla_setting_of){true, 1000};
+    expect_refused(&x.p, "cannot be 1000");
+    x.p.setting[0] = (gla_setting_of){true, 0.5};
+    expect_refused(&x.p, "cannot be 0.5");
+    problem_free(&x);
+    problem_golden_of(&x, "simple_gla", 0);
+    x.p.setting[0] = (gla_setting_of){true, 1};
+    expect_refused(&x.p, "mechanism simple_gla has no switch number 0");
     problem_free(&x);
     problem_golden_of(&x, "simple_gla", 0);
     x.at[GLA_IN_GK][3] = 0.5;
     expect_refused(&x.p, "g[0,3,0,0] = 0.5 is above 0");
     problem_free(&x);
+}
+END_TEST
+
+/* What may be left to the double-double engine, and what column by column: in the usual conventions alone. */
+START_TEST(plain_and_apart) {
+    static const struct {
+        const char *text;
+        bool plain, apart;
+    } cases[] = {{"gla", true, true},
+                 {"retention:linspace@1/4", true, true},
+                 {"retention,scale_on=k", false, false},
+                 {"linear_attention,normaliser=sum", false, false},
+                 {"kda", false, true},
+                 {"gsa,tie=tied", false, false},
+                 {"mlstm", false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gla_problem p = {.H = 4};
+        name_mechanism(&p, cases[i].text);
+        ck_assert_msg(gla_is_plain(&p) == cases[i].plain, "%s", cases[i].text);
+        ck_assert_msg(gla_columns_apart(&p) == cases[i].apart, "%s", cases[i].text);
+    }
+    gla_problem p = {.H = 4};
+    double one = 1;
+    gla_tensor_dense(&p.u, &one, 1, 1, 1, 1);
+    ck_assert(!gla_is_plain(&p)); /* an input that the engine knows nothing of */
 }
 END_TEST
 
@@ -129,7 +229,7 @@ START_TEST(parts_keep_their_decay) {
     static const char *const texts[] = {"retention", "retention:linspace", "lightning", "lightning:linear"};
     test_random r = random_from(9000);
     test_problem x = problem_sized(1, 9, 4, 3, 2);
-    for (int i = 0; i < GLA_INPUTS; i++)
+    for (int i = 0; i < GATED_INPUTS; i++)
         if (i != GLA_IN_GK && i != GLA_IN_GV) {
             problem_give(&x, (gla_input)i, 4);
             problem_fill(&x, (gla_input)i, &r, 1, 0);
@@ -155,7 +255,10 @@ static Suite *suite(void) {
     TCase *t = tcase_create("table");
     tcase_set_timeout(t, 20);
     tcase_add_test(t, there_and_back);
+    tcase_add_test(t, settings);
+    tcase_add_test(t, every_switch);
     tcase_add_test(t, refused);
+    tcase_add_test(t, plain_and_apart);
     tcase_add_test(t, odd_problems);
     tcase_add_test(t, rounded_once);
     tcase_add_loop_test(t, parts_keep_their_decay, 0, 4);

@@ -89,9 +89,7 @@ static inline mlstm_slice slice_made(const problem *p, gla_numbers *n) {
 }
 
 static inline void run_slice(mlstm_slice *s, gla_form form) {
-    static mlstm_run *const runs[GLA_FORMULATIONS] = {
-        [GLA_RECURRENT] = mlstm_recurrent, [GLA_PARALLEL] = mlstm_parallel, [GLA_CHUNKWISE] = mlstm_chunkwise};
-    runs[form.kind](s, &form);
+    mlstm_run_form(s, &form);
     ck_assert_msg(s->in->status == GLA_OK, "%s: %s", s->in->name, gla_status_text(s->in->status));
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where a naive mLSTM fails and this one does not: input gates past ln(max), long decays, the log of a sigmoid.
+ * Where a naive mLSTM fails and this one does not: input gates past ln(max), long decays, the log of a sigmoid; and
+ * what its running maximum loses in any narrow format.
  */
 #include "reference/mlstm/log_gates.h"
+#include "reference/number/error.h"
 #include "slices.h"
 
 /* Gates of both signs up to `strength`; q, k, v, dh positive, so that what is lost is lost to the gates. T = 40. */
@@ -146,6 +148,44 @@ START_TEST(vanishing_input_gates) {
 }
 END_TEST
 
+/* log f = -1.125e-7 is less than half the last place of m = 3 in binary32: every token loses it whole, 500 of
+ * them 5.6e-5 of m, far more than independent roundings would. The bounds know, and are not much more than that. */
+START_TEST(what_a_running_maximum_loses) {
+    problem p = strong(1);
+    p.T = 500;
+    for (int i = 0; i < INPUTS; i++) {
+        free(p.at[i]);
+        give(&p, i);
+        for (size_t j = 0; j < input_count(&p, i); j++) p.at[i][j] = i == IN_F ? 16 : i == IN_I ? -2 : 1;
+    }
+    p.at[IN_M0][0] = 3;
+    gla_rounding_rule rounding = gla_rounding_into(&gla_binary32_format, false);
+    const gla_error_model model = {.op = rounding, .exp = rounding, .sum = rounding};
+    gla_form form = form_named("recurrent", true);
+    mlstm_slice truth = solved(&p, form, "mpfr:200"), kernel = solved(&p, form, "binary32");
+    mlstm_slice errors = slice_made(&p, gla_error_open(&model));
+    run_slice(&errors, form);
+    ck_assert_double_eq(kernel.in->ops->get_d(kernel.in, kernel.mT.at), 3);
+    for (int i = 0; i < OUTPUTS; i++) {
+        gla_matrix is = output_of(&kernel, i), should = output_of(&truth, i), bounds = output_of(&errors, i);
+        for (size_t r = 0; r < is.rows; r++)
+            for (size_t c = 0; c < is.cols; c++) {
+                double off = fabs(is.in->ops->get_d(is.in, gla_at(is, r, c)) -
+                                  should.in->ops->get_d(should.in, gla_at(should, r, c)));
+                double bound = gla_error_bound(gla_at(bounds, r, c), GLA_ERROR_LAMBDA);
+                ck_assert_msg(off <= bound, "%s[%zu,%zu] is off by %g, bound %g", out_names[i], r, c, off, bound);
+            }
+    }
+    const gla_error_number *m = (const void *)errors.mT.at;
+    ck_assert_double_ge(gla_error_bound(m, GLA_ERROR_LAMBDA), 500 * 1.12e-7);
+    ck_assert_double_le(gla_error_bound(m, GLA_ERROR_LAMBDA), 500 * 2e-7);
+    gla_numbers_close(errors.in);
+    gla_numbers_close(kernel.in);
+    gla_numbers_close(truth.in);
+    forget_problem(&p);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("mlstm traps");
     TCase *t = tcase_create("traps");
@@ -154,6 +194,7 @@ static Suite *suite(void) {
     tcase_add_test(t, full_gradient_cancels);
     tcase_add_test(t, log_sigmoid_keeps_its_digits);
     tcase_add_test(t, vanishing_input_gates);
+    tcase_add_test(t, what_a_running_maximum_loses);
     suite_add_tcase(s, t);
     return s;
 }

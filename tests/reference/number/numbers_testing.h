@@ -69,7 +69,7 @@ static inline void four_free(struct four f) {
 }
 
 /* Runs one operation with the result in z, and again with the result over each operand; all must agree. */
-enum operation { ADD, SUB, MUL, FMA, NEG, EXP, DIV, MAX, ABOVE, SET, OPERATIONS, LOG1P /* of x > -1 */ };
+enum operation { ADD, SUB, MUL, FMA, NEG, EXP, DIV, MAX, ABOVE, SET, OPERATIONS, EXPM1, SIN, COS, LOG1P /* x > -1 */ };
 static inline void apply(gla_numbers *n, enum operation op, void *z, const void *x, const void *y, const void *w) {
     switch (op) {
     case ADD:
@@ -101,6 +101,15 @@ static inline void apply(gla_numbers *n, enum operation op, void *z, const void 
         break;
     case LOG1P:
         n->ops->log1p(n, z, x);
+        break;
+    case EXPM1:
+        n->ops->expm1(n, z, x);
+        break;
+    case SIN:
+        n->ops->sin(n, z, x);
+        break;
+    case COS:
+        n->ops->cos(n, z, x);
         break;
     case SET:
         n->ops->set(n, z, x);

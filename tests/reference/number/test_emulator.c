@@ -152,7 +152,7 @@ START_TEST(test_mixed_rounds_operands_and_nothing_else) {
 }
 END_TEST
 
-/* Quotients round by `op`, ln(1+x) by `exp`; the larger and a comparison are exact. */
+/* Quotients round by `op`; ln(1+x), e^x - 1, sin and cos by `exp`; the larger and a comparison are exact. */
 START_TEST(test_quotients_and_comparisons) {
     gla_error_model model = {.op = gla_rounding_into(&gla_binary32_format, false),
                              .exp = gla_rounding_into(&gla_bf16, false)};
@@ -169,6 +169,12 @@ START_TEST(test_quotients_and_comparisons) {
         x = fabs(x);
         n->ops->log1p(n, &z, &x);
         ck_assert_double_eq(z, gla_round(&gla_bf16, GLA_RN, log1p(x), 0));
+        n->ops->expm1(n, &z, &y);
+        ck_assert_double_eq(z, gla_round(&gla_bf16, GLA_RN, expm1(y), 0));
+        n->ops->sin(n, &z, &y);
+        ck_assert_double_eq(z, gla_round(&gla_bf16, GLA_RN, sin(y), 0));
+        n->ops->cos(n, &z, &y);
+        ck_assert_double_eq(z, gla_round(&gla_bf16, GLA_RN, cos(y), 0));
     }
     gla_numbers_close(n);
 }

@@ -58,6 +58,23 @@ START_TEST(recorder_records_exactly_what_ran) {
 }
 END_TEST
 
+/* 257 = 256 + 1 in parts of eight bits: one event, where there are parts. */
+START_TEST(recorder_records_splits) {
+    gla_numbers *n = opened("recorder:mixed:bf16"), *whole = opened("recorder:bf16");
+    struct four f = four(n, 257, 0, 0);
+    n->ops->split(n, GLA_SITE_SCORE, f.y, f.z, f.x);
+    struct gla_trace trace = gla_recorder_trace(n);
+    const struct gla_event *got = &trace.events[trace.count - 1];
+    ck_assert(n->ops->get_d(n, f.y) == 256 && n->ops->get_d(n, f.z) == 1);
+    ck_assert_str_eq(got->op, "split");
+    ck_assert(got->x == 257 && got->result == 256 && got->y == (double)GLA_SITE_SCORE && got->w == 1);
+    ck_assert_ptr_null(whole->ops->split);
+    four_free(f);
+    gla_numbers_close(n);
+    gla_numbers_close(whole);
+}
+END_TEST
+
 START_TEST(recorder_stops_at_its_limit) {
     gla_numbers *n = opened("recorder:binary64");
     gla_recorder_limit(n, 1500);
@@ -155,6 +172,7 @@ static Suite *suite(void) {
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
     tcase_add_test(all, recorder_records_exactly_what_ran);
+    tcase_add_test(all, recorder_records_splits);
     tcase_add_test(all, recorder_stops_at_its_limit);
     tcase_add_test(all, recorder_is_transparent);
     tcase_add_loop_test(all, recorder_runs_sums_whole, 0, 4);
