@@ -64,12 +64,10 @@ static bool has_chunks(gla_formulation kind) {
 
 static gla_status bad_form(gla_error *err, const char *text, const char *why) {
     gla_fail(err, GLA_UNKNOWN_NAME, "formulation '%.80s': %s", text, why);
-    return gla_hint(
-        err, GLA_UNKNOWN_NAME,
-        "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], "
-        "chunkwise-paired[:C[:LIMIT]], chunkwise-factored[:C], then "
-        "+materialised, +precise, +split:L, +ut +ut-blocked +ut-product +bounded (delta rule), or +direct +suffix "
-        "+prefix +anchor +straddle +strict");
+    return gla_hint(err, GLA_UNKNOWN_NAME,
+                    "recurrent, parallel, parallel-naive, chunkwise[:C[:c]], chunkwise-centred[:C[:c]], "
+                    "chunkwise-paired[:C[:LIMIT]], chunkwise-factored[:C], then options after '+'; glassbox list shows "
+                    "all");
 }
 
 /* A size of at least `least` after ':'; advances *at. */
